@@ -8,11 +8,11 @@ family by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,8 +50,20 @@ def fact(default: Any, high: float | None = None) -> Any:
     return field(default=default, metadata=about)
 
 
-class BadSetting(ValueError):
+class Told(Exception):
+    """An error meant for the person who caused it: `str(error)` is English, `error.text` has every language."""
+
+    def __init__(self, en: str, ko: str = ""):
+        super().__init__(en)
+        self.text: Text = {"en": en, "ko": ko or en}
+
+
+class BadSetting(Told, ValueError):
     """A setting that cannot be used: the message names the field, the value and what is allowed."""
+
+
+class DataMissing(Told, RuntimeError):
+    """A data set that is not on this machine and cannot be had; the message says what to do."""
 
 
 def check_settings(settings: Any) -> Any:
@@ -66,14 +78,27 @@ def check_settings(settings: Any) -> Any:
             value = float(value)
             object.__setattr__(settings, f.name, value)
         if type(value) is not wanted:
-            raise BadSetting(f"{f.name} = {value!r}: expected {wanted.__name__}, not {type(value).__name__}")
-        if wanted is float and not np.isfinite(value):
-            raise BadSetting(f"{f.name} = {value!r}: expected a finite number")
+            kind = type(value).__name__
+            raise BadSetting(
+                f"{f.name} = {value!r}: expected {wanted.__name__}, not {kind}",
+                f"{f.name} = {value!r}: {kind}이(가) 아니라 {wanted.__name__} 값이어야 합니다",
+            )
+        if wanted is float and not math.isfinite(value):
+            raise BadSetting(
+                f"{f.name} = {value!r}: expected a finite number", f"{f.name} = {value!r}: 유한한 수여야 합니다"
+            )
         low, high, choices = about.get("low"), about.get("high"), about.get("choices") or ()
         if low is not None and value < low or high is not None and value > high:
-            raise BadSetting(f"{f.name} = {value!r}: must lie between {low} and {high}")
+            raise BadSetting(
+                f"{f.name} = {value!r}: must lie between {low} and {high}",
+                f"{f.name} = {value!r}: {low} 이상 {high} 이하여야 합니다",
+            )
         if choices and value not in choices:
-            raise BadSetting(f"{f.name} = {value!r}: must be one of {', '.join(map(repr, choices))}")
+            listed = ", ".join(map(repr, choices))
+            raise BadSetting(
+                f"{f.name} = {value!r}: must be one of {listed}",
+                f"{f.name} = {value!r}: 다음 중 하나여야 합니다: {listed}",
+            )
     return settings
 
 
@@ -305,10 +330,6 @@ class Snapshot:
     load: Callable[[], nn.Module]
 
 
-class DataMissing(RuntimeError):
-    """A data set that is not on this machine and cannot be had; the message says what to do."""
-
-
 def always(config: Any, info: DataInfo) -> bool:
     return True
 
@@ -399,6 +420,8 @@ class Family:
     reference: Reference
     unit: Text = field(default_factory=lambda: {"en": "steps", "ko": "스텝"})
     """What a step of training is called."""
+    snapshots: int = 0
+    """How many earlier states of a run to keep for the views that look back at it."""
 
 
 def configure(config_type: type, info: DataInfo, **overrides: Any) -> Any:
@@ -409,6 +432,9 @@ def configure(config_type: type, info: DataInfo, **overrides: Any) -> Any:
     names = {f.name for f in fields(config_type)}
     unknown = sorted(set(overrides) - names)
     if unknown:
-        raise BadSetting(f"{unknown[0]}: no such setting; there are {', '.join(sorted(names))}")
+        listed = ", ".join(sorted(names))
+        raise BadSetting(
+            f"{unknown[0]}: no such setting; there are {listed}", f"{unknown[0]}: 없는 설정입니다. 있는 설정: {listed}"
+        )
     facts = {f.name: getattr(info, f.name) for f in fields(config_type) if f.metadata.get("fact")}
     return check_settings(config_type(**{**facts, **overrides}))
