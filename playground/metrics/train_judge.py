@@ -34,10 +34,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"passes over the data (default {EPOCHS})")
     options = parser.parse_args()
     digits = data.load("mnist")
+    labels, test_labels = digits.train.labels, digits.test.labels
+    assert labels is not None and test_labels is not None
     started = time.monotonic()
-    model = train(digits.train.x, digits.train.labels, options.epochs)
+    model = train(digits.train.x, labels, options.epochs)
     minutes = (time.monotonic() - started) / 60
-    figures = measure(model, digits.train.x, digits.test.x, digits.test.labels)
+    figures = measure(model, digits.train.x, digits.test.x, test_labels)
     write(options.out, model, figures, options.epochs, minutes)
     print(f"{options.out}: accuracy {figures['accuracy']:.4f} in {minutes:.1f} minutes")
 
@@ -60,7 +62,9 @@ def train(x: Tensor, labels: Tensor, epochs: int, seed: int = 0) -> Judge:
             schedule.step()
             average.update_parameters(model)
         print(f"epoch {epoch + 1} of {epochs}: last loss {loss.item():.4f}", flush=True)
-    return average.module.eval().requires_grad_(False)
+    judge = average.module.eval().requires_grad_(False)
+    assert isinstance(judge, Judge)
+    return judge
 
 
 def jitter(x: Tensor) -> Tensor:
