@@ -25,7 +25,9 @@ def read_idx(path: Path) -> Tensor:
         magic = file.read(4)
         shape = np.frombuffer(file.read(4 * magic[3]), ">u4").astype(int)
     # Mode "c" is copy on write: torch wants writable memory, the file stays untouched.
-    return torch.from_numpy(np.memmap(path, np.uint8, "c", offset=4 + 4 * magic[3], shape=tuple(shape)))
+    return torch.from_numpy(
+        np.memmap(path, np.uint8, "c", offset=4 + 4 * magic[3], shape=tuple(shape))
+    )
 
 
 def digits() -> ImageData:
@@ -33,11 +35,15 @@ def digits() -> ImageData:
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    x = torch.from_numpy((data.images * (255 / 16)).round().astype(np.uint8))[:, None]  # 0..16 -> 0..255
+    x = torch.from_numpy((data.images * (255 / 16)).round().astype(np.uint8))[
+        :, None
+    ]  # 0..16 -> 0..255
     pictures = Pictures(x, torch.from_numpy(data.target).long())
     train, test = split(len(x), share=0.2)
     credit = "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI; CC BY 4.0"
-    return image_data("digits", pictures.select(train), pictures.select(test), "0123456789", credit)
+    return image_data(
+        "digits", pictures.select(train), pictures.select(test), "0123456789", credit
+    )
 
 
 def mnist() -> ImageData:
@@ -47,7 +53,10 @@ def mnist() -> ImageData:
         raise DataMissing("mnist is not on this machine; digits is always there")
 
     def part(stem: str) -> Pictures:
-        images, labels = read_idx(folder / f"{stem}-images-idx3-ubyte"), read_idx(folder / f"{stem}-labels-idx1-ubyte")
+        images, labels = (
+            read_idx(folder / f"{stem}-images-idx3-ubyte"),
+            read_idx(folder / f"{stem}-labels-idx1-ubyte"),
+        )
         return Pictures(images[:, None], labels.long())
 
     credit = "MNIST, Y. LeCun, C. Cortes and C. J. C. Burges (1998); CC BY-SA 3.0"
