@@ -106,11 +106,11 @@ def _seed(control: Control, config: Any, info: DataInfo, value: Any) -> int:
 
 
 def _choice(control: Control, config: Any, info: DataInfo, value: Any) -> Any:
-    values = [v for _, v in control.options(config, info)]
-    for v in values:
-        if v == value or isinstance(value, str) and str(v) == value:
+    options = control.options(config, info)
+    for words, v in options:
+        if v == value or isinstance(value, str) and value in (str(v), *words.values()):
             return v
-    listed = ", ".join(map(str, values))
+    listed = ", ".join(str(v) for _, v in options)
     raise _bad(control, value, f"must be one of {listed}", f"다음 중 하나여야 합니다: {listed}")
 
 

@@ -149,7 +149,8 @@ def phase_fields(recipe: Any) -> dict[str, str]:
 
 
 def total_steps(recipe: Any) -> int:
-    return sum(getattr(recipe, name) for name in phase_fields(recipe))
+    """Steps of all phases together; a recipe that counts none (a closed form) has one."""
+    return 1 if not phase_fields(recipe) else sum(getattr(recipe, name) for name in phase_fields(recipe))
 
 
 # --- What a recipe sees ---------------------------------------------------------------------------------------

@@ -1,0 +1,55 @@
+"""The controls that families share word for word, and what their values mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from playground.contract import Control, DataInfo, Text
+
+EACH_IN_TURN = -1
+"""Value of the label control that asks for class 0, 1, 2, ... in turn."""
+
+
+def seed() -> Control:
+    return Control("seed", "seed", {"en": "Seed", "ko": "시드"}, default=0)
+
+
+def count(default: int = 40, high: int = 100) -> Control:
+    """How many pictures to make: `n`."""
+    return Control("n", "number", {"en": "Pictures", "ko": "그림 수"}, default=default, low=1, high=high, step=1)
+
+
+def has_classes(config: Any, info: DataInfo) -> bool:
+    """Whether the model was built to be told the class."""
+    return bool(getattr(config, "classes", 0)) and getattr(config, "conditional", True)
+
+
+def label() -> Control:
+    """Which class to make: `label`, an index or EACH_IN_TURN; shown for class-conditional checkpoints only."""
+    text: Text = {"en": "Class", "ko": "클래스"}
+    return Control("label", "choice", text, default=EACH_IN_TURN, choices=_classes, when=has_classes)
+
+
+def picture(name: str = "picture") -> Control:
+    """A picture of one's own, fitted to the model's size; without one, held-out examples are used."""
+    return Control(name, "picture", {"en": "Your picture", "ko": "내 그림"})
+
+
+def _classes(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
+    each: tuple[Text, int] = ({"en": "each in turn", "ko": "차례로 모두"}, EACH_IN_TURN)
+    return [each, *(({"en": name, "ko": name}, index) for index, name in enumerate(info.class_names))]
+
+
+def labels_for(label: int | None, n: int, classes: int) -> Tensor | None:
+    """(n,) int64 class indices for a value of the label control; None where the model takes no class."""
+    if label is None or not classes:
+        return None
+    return torch.arange(n) % classes if label == EACH_IN_TURN else torch.full((n,), label)
+
+
+def captions(labels: Tensor | None, info: DataInfo) -> list[str]:
+    """The class names of a batch, for a contact sheet."""
+    return [] if labels is None else [info.class_names[int(index)] for index in labels]
