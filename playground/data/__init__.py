@@ -1,20 +1,33 @@
-"""Data sets by name: embedded, downloaded, or a person's own pictures."""
+"""Data sets by name: embedded, downloaded, or a person's own pictures.
 
-from __future__ import annotations
+    load("mnist"), load("emoji:32"), load("moons"), load("own:TOKEN"), load(Path("pictures.zip"))
 
-from functools import lru_cache
+A loaded set has `info`, `train` and `test`; `train.batch(indices)` gives what a model takes.
+"""
 
-from playground.data import sets
-from playground.data.pictures import BadData, ImageData, Pictures
-from playground.data.sets import root
+from playground.data.folders import root
+from playground.data.imagefolder import Report
+from playground.data.library import Listing, catalogue, download, load
+from playground.data.pictures import Absent, BadData, ImageData, Pictures
+from playground.data.points import PointData, Points
+from playground.data.readers import class_text
+from playground.data.uploads import delete, report, upload
 
-__all__ = ["BadData", "ImageData", "Pictures", "load", "root"]
-
-
-@lru_cache(maxsize=8)
-def load(name: str, size: int | None = None) -> ImageData:
-    """The data set `name`: "digits" or "mnist"."""
-    loaders = {"digits": sets.digits, "mnist": sets.mnist}
-    if name not in loaders:
-        raise BadData(f"{name!r}: no such data set; there are {', '.join(loaders)}")
-    return loaders[name]()
+__all__ = [
+    "Absent",
+    "BadData",
+    "ImageData",
+    "Listing",
+    "Pictures",
+    "PointData",
+    "Points",
+    "Report",
+    "catalogue",
+    "class_text",
+    "delete",
+    "download",
+    "load",
+    "report",
+    "root",
+    "upload",
+]

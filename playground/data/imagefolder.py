@@ -19,7 +19,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from statistics import median
@@ -108,12 +108,14 @@ def read(
     credit: str = "",
     limits: Limits = LIMITS,
     progress: Callable[[float], None] = lambda fraction: None,
+    korean: Callable[[str], str] | None = None,
 ) -> tuple[ImageData, Report]:
     """The pictures under `path`, a zip or a folder, cropped to squares of `side` pixels, and what became of each file.
 
     The pictures are grey (C = 1) if every one is, coloured otherwise; what is transparent becomes white. Without a
-    test folder a fixed tenth is held out, of each class alike. `progress` is told the fraction done. Raises `BadData`
-    where fewer than two pictures are left, where a limit is passed, and where `path` is neither zip nor folder.
+    test folder a fixed tenth is held out, of each class alike. `progress` is told the fraction done; `korean` gives
+    the Korean caption for the name of a captioned picture. Raises `BadData` where fewer than two pictures are left,
+    where a limit is passed, and where `path` is neither zip nor folder.
     """
     source = Folder(path, limits) if path.is_dir() else Zip(path, limits)
     with closing(source):
@@ -128,10 +130,11 @@ def read(
             f"사진이 너무 적습니다. 읽은 사진 {len(kept)}장, 읽지 못한 파일 {len(skipped)}개입니다. 두 장 이상 필요합니다.",
         )
     names = [name for name, _ in kept]
-    train, test, class_names = _parts(names, [picture for _, picture in kept], texts)
-    return image_data(name, train, test, class_names, credit), Report(
-        len(kept), tuple(skipped)
-    )
+    whole, in_test, class_names = _assembled(names, [picture for _, picture in kept], texts)
+    if korean and texts is not None:
+        whole = replace(whole, texts_ko=tuple(korean(name) for name in names))
+    train, test = (whole.select(part) for part in _split(whole, in_test))
+    return image_data(name, train, test, class_names, credit), Report(len(kept), tuple(skipped))
 
 
 def _decoded(
@@ -142,9 +145,7 @@ def _decoded(
     progress: Callable[[float], None],
 ) -> Iterator[tuple[str, np.ndarray]]:
     """(name, picture (C, side, side) uint8) of each entry that is one; the others join `skipped`."""
-    check(
-        "bytes as kept", "저장할 바이트", 3 * side * side * len(entries), limits.pixels
-    )
+    check("bytes as kept", "저장할 바이트", 3 * side * side * len(entries), limits.pixels)
     area = 0
     for n, entry in enumerate(entries):
         progress(n / len(entries))
@@ -158,32 +159,29 @@ def _decoded(
     progress(1.0)
 
 
-def _parts(
+def _assembled(
     names: Sequence[str], pictures: Sequence[np.ndarray], texts: dict[str, str] | None
-) -> tuple[Pictures, Pictures, list[str]]:
-    """(training part, held-out part, class names) of pictures of one size, by the folders in their names."""
+) -> tuple[Pictures, list[bool], list[str]]:
+    """(all pictures, whether each lies in a test folder, class names) by the names and pixels of single pictures."""
     channels = max(len(picture) for picture in pictures)
     side = pictures[0].shape[-1]
-    x = torch.from_numpy(
-        np.stack(
-            [np.broadcast_to(picture, (channels, side, side)) for picture in pictures]
-        )
-    )
+    x = torch.from_numpy(np.stack([np.broadcast_to(picture, (channels, side, side)) for picture in pictures]))
     in_test, classes = layout(names)
     class_names = [] if texts is not None else sorted(set(classes) - {""}, key=natural)
-    labels = (
-        torch.tensor([class_names.index(name) for name in classes])
-        if class_names
-        else None
+    index = {name: n for n, name in enumerate(class_names)}
+    labels = torch.tensor([index[name] for name in classes]) if class_names else None
+    return (
+        Pictures(x, labels, None if texts is None else tuple(texts[name] for name in names)),
+        in_test,
+        class_names,
     )
-    captions = None if texts is None else tuple(texts[name] for name in names)
-    if any(in_test):
-        train = [n for n, held_out in enumerate(in_test) if not held_out]
-        test = [n for n, held_out in enumerate(in_test) if held_out]
-    else:
-        train, test = split(len(x), 0.1, labels)
-    whole = Pictures(x, labels, captions)
-    return whole.select(train), whole.select(test), class_names
+
+
+def _split(whole: Pictures, in_test: Sequence[bool]) -> tuple[list[int], list[int]]:
+    """(training, held-out) indices: as the folders say, or a tenth of each class."""
+    if not any(in_test):
+        return split(len(whole), 0.1, whole.labels)
+    return [n for n, test in enumerate(in_test) if not test], [n for n, test in enumerate(in_test) if test]
 
 
 def layout(names: Sequence[str]) -> tuple[list[bool], list[str]]:
@@ -192,9 +190,7 @@ def layout(names: Sequence[str]) -> tuple[list[bool], list[str]]:
     A set has classes where every picture lies in one of two or more folders that hold two pictures or more on average.
     """
     parts = [PurePosixPath(name).parts for name in names]
-    while (
-        all(len(part) > 1 for part in parts) and len({part[0] for part in parts}) == 1
-    ):
+    while all(len(part) > 1 for part in parts) and len({part[0] for part in parts}) == 1:
         parts = [part[1:] for part in parts]
     tops = {part[0].lower() if len(part) > 1 else "" for part in parts}
     in_test = [False] * len(parts)
@@ -210,10 +206,7 @@ def layout(names: Sequence[str]) -> tuple[list[bool], list[str]]:
 def natural(name: str) -> list[str | tuple[int, str]]:
     """A sort key that puts s2 before s10. Digits compare by length first, for `int` refuses very long ones."""
     pieces = re.split(r"(\d+)", name)  # text and digits in turn
-    return [
-        (len(piece.lstrip("0")), piece) if n % 2 else piece
-        for n, piece in enumerate(pieces)
-    ]
+    return [(len(piece.lstrip("0")), piece) if n % 2 else piece for n, piece in enumerate(pieces)]
 
 
 # --- The files ------------------------------------------------------------------------------------------------
@@ -232,9 +225,7 @@ def safe_name(name: str) -> str:
     """`name` with forward slashes; `Skip` where it would leave its folder if anybody unpacked it."""
     name = name.replace("\\", "/")
     if name.startswith("/") or ":" in name or ".." in name.split("/"):
-        raise Skip(
-            "its name points outside the folder", "파일 이름이 폴더 밖을 가리킵니다"
-        )
+        raise Skip("its name points outside the folder", "파일 이름이 폴더 밖을 가리킵니다")
     return name
 
 
@@ -348,12 +339,8 @@ def contents(entry: Entry, most: int) -> bytes:
     try:
         with entry.open() as file:
             return file.read(entry.size)
-    except (
-        Exception
-    ) as error:  # zipfile, zlib and the system each have their own for damage
-        raise Skip(
-            f"it is damaged ({error})", f"손상된 파일입니다 ({error})"
-        ) from error
+    except Exception as error:  # zipfile, zlib and the system each have their own for damage
+        raise Skip(f"it is damaged ({error})", f"손상된 파일입니다 ({error})") from error
 
 
 def read_texts(
@@ -366,7 +353,12 @@ def read_texts(
     tables, others = [], []
     for entry in entries:
         (tables if PurePosixPath(entry.name).name == "metadata.csv" else others).append(entry)
-    check("bytes in metadata.csv", "metadata.csv의 바이트", sum(table.size for table in tables), limits.metadata)
+    check(
+        "bytes in metadata.csv",
+        "metadata.csv의 바이트",
+        sum(table.size for table in tables),
+        limits.metadata,
+    )
     texts: dict[str, str] = {}
     for table in tables:
         texts.update(_table(table, skipped, limits))
@@ -379,22 +371,14 @@ def read_texts(
     )
     bare = Skip("metadata.csv gives it no text", "metadata.csv에 설명이 없습니다")
     skipped.extend((name, lost.text) for name in texts if name not in names)
-    skipped.extend(
-        (entry.name, bare.text) for entry in others if entry.name not in texts
-    )
+    skipped.extend((entry.name, bare.text) for entry in others if entry.name not in texts)
     return texts, [entry for entry in others if entry.name in texts]
 
 
-def _table(
-    table: Entry, skipped: list[tuple[str, Text]], limits: Limits
-) -> dict[str, str]:
+def _table(table: Entry, skipped: list[tuple[str, Text]], limits: Limits) -> dict[str, str]:
     """Picture name -> caption by one `metadata.csv`; its `file_name` is relative to the folder it lies in."""
     try:
-        rows = csv.DictReader(
-            io.StringIO(
-                contents(table, limits.metadata).decode("utf-8-sig", errors="replace")
-            )
-        )
+        rows = csv.DictReader(io.StringIO(contents(table, limits.metadata).decode("utf-8-sig", errors="replace")))
         if not {"file_name", "text"} <= set(rows.fieldnames or ()):
             raise Skip(
                 "it has no columns file_name and text",
@@ -437,17 +421,11 @@ def open_picture(entry: Entry, side: int, limits: Limits) -> Image.Image:
     except UnidentifiedImageError as error:
         raise Skip("it is not a picture", "사진 파일이 아닙니다") from error
     except Exception as error:  # as in `fit`
-        raise Skip(
-            f"it is damaged ({error})", f"손상된 파일입니다 ({error})"
-        ) from error
+        raise Skip(f"it is damaged ({error})", f"손상된 파일입니다 ({error})") from error
     if image.width * image.height > limits.area:
         size = f"{image.width:,} x {image.height:,}"
-        raise Skip(
-            f"it is too large ({size} pixels)", f"사진이 너무 큽니다 ({size}픽셀)"
-        )
-    image.draft(
-        None, (2 * side, 2 * side)
-    )  # a JPEG is decoded at a half, a quarter or an eighth; others as they are
+        raise Skip(f"it is too large ({size} pixels)", f"사진이 너무 큽니다 ({size}픽셀)")
+    image.draft(None, (2 * side, 2 * side))  # a JPEG is decoded at a half, a quarter or an eighth; others as they are
     return image
 
 
@@ -455,20 +433,14 @@ def fit(image: Image.Image, side: int) -> np.ndarray:
     """The middle square of a picture as (C, side, side) uint8, C = 1 where all its pixels are grey."""
     try:
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith(
-            "I"
-        ):  # 16 bits a pixel, which Pillow's conversion would clip
+        if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's conversion would clip
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        x = np.asarray(ImageOps.fit(image.convert("RGB"), (side, side))).transpose(
-            2, 0, 1
-        )
+        x = np.asarray(ImageOps.fit(image.convert("RGB"), (side, side))).transpose(2, 0, 1)
     except Exception as error:  # broken pixels raise a dozen unrelated classes across Pillow's decoders
-        raise Skip(
-            f"it is damaged ({error})", f"손상된 파일입니다 ({error})"
-        ) from error
+        raise Skip(f"it is damaged ({error})", f"손상된 파일입니다 ({error})") from error
     return x[:1] if (x[0] == x[1]).all() and (x[1] == x[2]).all() else x
 
 
@@ -482,7 +454,5 @@ def natural_side(entries: Sequence[Entry], limits: Limits) -> int:
             continue  # the real reading names it
         shorter.append(min(image.size))
     nearest = min(SIDES, key=lambda side: abs(side - median(shorter or SIDES)))
-    affordable = [
-        side for side in SIDES if 3 * side * side * len(entries) <= limits.pixels
-    ]
+    affordable = [side for side in SIDES if 3 * side * side * len(entries) <= limits.pixels]
     return min(nearest, max(affordable, default=SIDES[0]))

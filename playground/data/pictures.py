@@ -53,16 +53,12 @@ class Pictures:
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
         """The pictures at `indices` (B,) as float32 (B, C, H, W) in [0, 1], with their labels (B,) or None."""
-        return self.x[
-            indices
-        ].float() / 255, None if self.labels is None else self.labels[indices]
+        return self.x[indices].float() / 255, None if self.labels is None else self.labels[indices]
 
     def select(self, indices: Sequence[int]) -> Pictures:
         """The part made of the pictures at `indices`, in that order."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        texts, texts_ko = (
-            t and tuple(t[i] for i in indices) for t in (self.texts, self.texts_ko)
-        )
+        texts, texts_ko = (t and tuple(t[i] for i in indices) for t in (self.texts, self.texts_ko))
         return Pictures(
             self.x[chosen],
             None if self.labels is None else self.labels[chosen],
@@ -80,9 +76,7 @@ class ImageData:
     test: Pictures
 
 
-def image_data(
-    name: str, train: Pictures, test: Pictures, class_names: Sequence[str], credit: str
-) -> ImageData:
+def image_data(name: str, train: Pictures, test: Pictures, class_names: Sequence[str], credit: str) -> ImageData:
     """The data set made of two parts whose pictures have one shape, which its `DataInfo` takes from them."""
     _, channels, height, width = train.x.shape
     info = DataInfo(
@@ -98,9 +92,7 @@ def image_data(
     return ImageData(info, train, test)
 
 
-def split(
-    n: int, share: float, labels: Tensor | None = None
-) -> tuple[list[int], list[int]]:
+def split(n: int, share: float, labels: Tensor | None = None) -> tuple[list[int], list[int]]:
     """(training, held-out) indices of n >= 2 examples, neither empty; share < 0.5 of each class is held out.
 
     RandomState's stream is frozen by NumPy, so that the held-out part never changes under a checkpoint.
@@ -108,9 +100,7 @@ def split(
     order = np.random.RandomState(0).permutation(n)
     kinds = np.zeros(n) if labels is None else labels.numpy()
     by_class = [order[kinds[order] == kind] for kind in np.unique(kinds)]
-    held_out = np.concatenate(
-        [group[: round(share * len(group))] for group in by_class]
-    )
+    held_out = np.concatenate([group[: round(share * len(group))] for group in by_class])
     if not len(held_out):
         held_out = order[:1]
     return sorted(set(range(n)) - set(held_out.tolist())), sorted(held_out.tolist())
@@ -121,10 +111,7 @@ def resized(data: ImageData, side: int) -> ImageData:
 
     def fit(part: Pictures) -> Pictures:
         # In chunks: the interpolation holds several float copies of what it is given.
-        chunks = [
-            interpolate(x, (side, side), mode="bilinear", antialias=True)
-            for x in part.x.split(4096)
-        ]
+        chunks = [interpolate(x, (side, side), mode="bilinear", antialias=True) for x in part.x.split(4096)]
         return replace(part, x=torch.cat(chunks))
 
     if data.info.height == data.info.width == side:

@@ -74,26 +74,18 @@ def eight_gaussians(n: int, rng: np.random.RandomState) -> Drawn:
     """Eight small Gaussians on a circle, one class each: a generator that drops modes shows it here."""
     labels = rng.randint(8, size=n)
     angle = labels * (np.pi / 4)
-    return 0.75 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.05 * rng.randn(
-        n, 2
-    ), labels
+    return 0.75 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.05 * rng.randn(n, 2), labels
 
 
 def spirals(n: int, rng: np.random.RandomState) -> Drawn:
     """Two arms of a spiral, one class each."""
     labels = rng.randint(2, size=n)
-    turn = np.sqrt(
-        rng.rand(n)
-    )  # the square root spreads the points evenly along the arm
+    turn = np.sqrt(rng.rand(n))  # the square root spreads the points evenly along the arm
     angle = 3 * np.pi * turn + np.pi * labels
-    return 0.9 * turn[:, None] * np.stack(
-        [np.cos(angle), np.sin(angle)], 1
-    ) + 0.02 * rng.randn(n, 2), labels
+    return 0.9 * turn[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.02 * rng.randn(n, 2), labels
 
 
-def point_data(
-    draw: Callable[[int, np.random.RandomState], Drawn], credit: str
-) -> PointData:
+def point_data(draw: Callable[[int, np.random.RandomState], Drawn], credit: str) -> PointData:
     """The data set that `draw` makes, named after it; its held-out part comes from another seed."""
 
     def part(n: int, seed: int) -> Points:
@@ -104,7 +96,5 @@ def point_data(
     train, test = part(N_TRAIN, seed=0), part(N_TEST, seed=1)
     n_classes = 0 if train.labels is None else int(train.labels.max()) + 1
     class_names = tuple(str(k) for k in range(n_classes))
-    info = DataInfo(
-        draw.__name__, channels=2, class_names=class_names, size=N_TRAIN, credit=credit
-    )
+    info = DataInfo(draw.__name__, channels=2, class_names=class_names, size=N_TRAIN, credit=credit)
     return PointData(info, train, test)

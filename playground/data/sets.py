@@ -1,63 +1,280 @@
-"""The registered picture sets: where each one's files lie and how they are read."""
+"""The registered data sets: what a person reads of each, where its files lie, and where they come from.
+
+A set may have several sources, each a group of files in the data folder and a function that reads them. The first
+source whose files are all there is read. An embedded set has a source of no files.
+"""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from playground.contract import DataMissing
-from playground.data.pictures import ImageData, Pictures, image_data, split
-
-
-def root() -> Path:
-    """The data folder: `PLAYGROUND_DATA`, or a folder in the user's cache. It may be read-only."""
-    named = os.environ.get("PLAYGROUND_DATA")
-    return Path(named) if named else Path.home() / ".cache" / "generative-playground"
+from playground.contract import Text
+from playground.data import points, readers, shapes
+from playground.data.download import Remote
+from playground.data.folders import locate
+from playground.data.pictures import ImageData
+from playground.data.points import PointData, point_data
 
 
-def read_idx(path: Path) -> Tensor:
-    """The uint8 array of an IDX file (LeCun's format), mapped rather than read: processes share its pages."""
-    with path.open("rb") as file:
-        magic = file.read(4)
-        shape = np.frombuffer(file.read(4 * magic[3]), ">u4").astype(int)
-    # Mode "c" is copy on write: torch wants writable memory, the file stays untouched.
-    return torch.from_numpy(
-        np.memmap(path, np.uint8, "c", offset=4 + 4 * magic[3], shape=tuple(shape))
+@dataclass(frozen=True)
+class Source:
+    """Files by their names in the data folder, none for what is embedded, and the function that reads them."""
+
+    files: tuple[str, ...]
+    read: Callable[[readers.Files], ImageData | PointData]
+
+    def paths(self) -> list[Path] | None:
+        """Where the files lie, None if one of them is missing."""
+        found = [locate(name) for name in self.files]
+        return None if None in found else [path for path in found if path]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A registered set: what a person reads of it, and where it comes from."""
+
+    title: Text
+    about: Text
+    offers: tuple[str, ...]
+    credit: str
+    sources: tuple[Source, ...]
+    remotes: tuple[Remote, ...] = ()
+    folder: str = ""
+    """Where in the data folder `remotes` are put, and then unpacked."""
+    unpack: Callable[[Path], None] = lambda folder: None
+
+    @property
+    def embedded(self) -> bool:
+        return not self.remotes
+
+    def present(self) -> Source | None:
+        """The first source whose files are all on this machine."""
+        return next((source for source in self.sources if source.paths() is not None), None)
+
+
+LABELLED, CAPTIONED, POINTS = (
+    ("images", "labelled images"),
+    ("images", "captioned images"),
+    ("points",),
+)
+
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def _idx_remotes(base: str, sizes: Sequence[int], md5s: Sequence[str]) -> tuple[Remote, ...]:
+    files = zip(IDX_FILES, sizes, md5s, strict=True)
+    return tuple(Remote(f"{name}.gz", (f"{base}/{name}.gz",), f"md5:{md5}", size) for name, size, md5 in files)
+
+
+MNIST_REMOTES = _idx_remotes(
+    "https://ossci-datasets.s3.amazonaws.com/mnist",
+    (9_912_422, 28_881, 1_648_877, 4_542),
+    (
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "d53e105ee54ea40749a09fcbcd1e9432",
+        "9fb629c4189551a2d022fa330f9573f3",
+        "ec29112dd5afa0611ce80d1b7f02629c",
+    ),
+)
+FASHION_REMOTES = _idx_remotes(
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    (26_421_880, 29_515, 4_422_102, 5_148),
+    (
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "25c81989df183df01b3e8a0aad5dffbe",
+        "bef4ecab320f06d8554ea6380940ec79",
+        "bb300cfdad3c16e7a12a480ee83cd310",
+    ),
+)
+CIFAR_REMOTE = Remote(
+    readers.CIFAR_PACKED,
+    ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+    "md5:c32a1d4ab5d03f1284b67883e8d87530",
+    170_052_171,
+)
+FACES_REMOTE = Remote(
+    "olivettifaces.mat",
+    ("https://ndownloader.figshare.com/files/5976027",),
+    "sha256:b612fb967f2dc77c9c62d3e1266e0c73d5fca46a4b8906c18e454d41af987794",
+    4_000_000,
+)
+EMOJI_REMOTE = Remote(
+    readers.EMOJI_PACKED,
+    ("https://registry.npmjs.org/emojione/-/emojione-2.2.7.tgz",),
+    "sha512:19b7fcab2b1cdf8f931544b91cfc0e518eb6bfc8232ee3e67d54d6511ff38ab5"
+    "0b49851efc3dccaef628d16e58da049c175608ec405ee6df3521b0fcab5e3802",
+    94_196_568,
+)
+
+
+def _points(draw: Callable, title: Text, about: Text) -> DataSet:
+    credit = "Points in the plane, drawn by this project; CC0 1.0"
+    return DataSet(
+        title,
+        about,
+        POINTS,
+        credit,
+        (Source((), lambda files: point_data(draw, credit)),),
     )
 
 
-def digits() -> ImageData:
-    """1,797 handwritten 8x8 digits, embedded in scikit-learn; every fifth or so is held out."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    x = torch.from_numpy((data.images * (255 / 16)).round().astype(np.uint8))[
-        :, None
-    ]  # 0..16 -> 0..255
-    pictures = Pictures(x, torch.from_numpy(data.target).long())
-    train, test = split(len(x), share=0.2)
-    credit = "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI; CC BY 4.0"
-    return image_data(
-        "digits", pictures.select(train), pictures.select(test), "0123456789", credit
-    )
-
-
-def mnist() -> ImageData:
-    """70,000 handwritten 28x28 digits."""
-    folder = root() / "MNIST" / "raw"
-    if not (folder / "train-images-idx3-ubyte").exists():
-        raise DataMissing("mnist is not on this machine; digits is always there")
-
-    def part(stem: str) -> Pictures:
-        images, labels = (
-            read_idx(folder / f"{stem}-images-idx3-ubyte"),
-            read_idx(folder / f"{stem}-labels-idx1-ubyte"),
-        )
-        return Pictures(images[:, None], labels.long())
-
-    credit = "MNIST, Y. LeCun, C. Cortes and C. J. C. Burges (1998); CC BY-SA 3.0"
-    return image_data("mnist", part("train"), part("t10k"), "0123456789", credit)
+SETS: dict[str, DataSet] = {
+    "digits": DataSet(
+        {"en": "Small digits (8x8)", "ko": "작은 숫자 (8x8)"},
+        {
+            "en": "1,797 handwritten digits of 8 by 8 pixels: enough to watch a model learn within a minute.",
+            "ko": "8x8 픽셀의 손글씨 숫자 1,797개입니다. 모델이 배우는 모습을 1분 안에 볼 수 있습니다.",
+        },
+        LABELLED,
+        readers.DIGITS_CREDIT,
+        (Source((), readers.read_digits),),
+    ),
+    "mnist": DataSet(
+        {"en": "MNIST", "ko": "MNIST"},
+        {
+            "en": "70,000 handwritten digits, 28 by 28, grey: the classic.",
+            "ko": "28x28 회색조 손글씨 숫자 70,000개로 이루어진 고전적인 데이터입니다.",
+        },
+        LABELLED,
+        readers.MNIST_CREDIT,
+        (
+            Source(
+                tuple(f"MNIST/raw/{name}" for name in IDX_FILES),
+                partial(
+                    readers.read_mnist,
+                    name="mnist",
+                    class_names=readers.DIGITS,
+                    credit=readers.MNIST_CREDIT,
+                ),
+            ),
+        ),
+        MNIST_REMOTES,
+        "MNIST/raw",
+        readers.unpack_idx,
+    ),
+    "fashion_mnist": DataSet(
+        {"en": "Fashion-MNIST", "ko": "Fashion-MNIST"},
+        {
+            "en": "70,000 pictures of clothes in ten classes, 28 by 28, grey.",
+            "ko": "열 종류의 옷과 신발, 가방을 담은 28x28 회색조 사진 70,000장입니다.",
+        },
+        LABELLED,
+        readers.FASHION_CREDIT,
+        (
+            Source(
+                tuple(f"FashionMNIST/raw/{name}" for name in IDX_FILES),
+                partial(
+                    readers.read_mnist,
+                    name="fashion_mnist",
+                    class_names=readers.CLOTHES,
+                    credit=readers.FASHION_CREDIT,
+                ),
+            ),
+        ),
+        FASHION_REMOTES,
+        "FashionMNIST/raw",
+        readers.unpack_idx,
+    ),
+    "cifar10": DataSet(
+        {"en": "CIFAR-10", "ko": "CIFAR-10"},
+        {
+            "en": "Colour photographs of animals and vehicles in ten classes, 32 by 32.",
+            "ko": "동물과 탈것 열 종류를 담은 32x32 컬러 사진입니다.",
+        },
+        LABELLED,
+        readers.CIFAR_CREDIT,
+        (
+            Source(("cifar10/train.bin", "cifar10/test.bin"), readers.read_cifar),
+            Source(
+                ("cifar10.zip",),
+                partial(
+                    readers.read_zip,
+                    name="cifar10",
+                    side=32,
+                    credit=readers.CIFAR_CREDIT,
+                ),
+            ),
+        ),
+        (CIFAR_REMOTE,),
+        "cifar10",
+        readers.unpack_cifar,
+    ),
+    "faces": DataSet(
+        {"en": "Faces (AT&T, Olivetti)", "ko": "얼굴 (AT&T, Olivetti)"},
+        {
+            "en": "400 faces of 40 people, ten of each, 64 by 64, grey.",
+            "ko": "40명의 얼굴을 열 장씩 찍은 64x64 회색조 사진 400장입니다.",
+        },
+        LABELLED,
+        readers.FACES_CREDIT,
+        (
+            Source(("olivettifaces.mat",), readers.read_olivetti),
+            Source(
+                ("att_faces.zip",),
+                partial(readers.read_zip, name="faces", side=64, credit=readers.FACES_CREDIT),
+            ),
+        ),
+        (FACES_REMOTE,),
+    ),
+    "emoji": DataSet(
+        {"en": "Emoji with names", "ko": "이름이 붙은 이모지"},
+        {
+            "en": "About 1,400 to 1,600 emoji, 64 by 64 on white, each with its name in English and most in Korean.",
+            "ko": "흰 바탕의 64x64 이모지 1,400~1,600개입니다. 모두 영어 이름이, 대부분은 한국어 이름도 있습니다.",
+        },
+        CAPTIONED,
+        readers.EMOJI_CREDIT,
+        (Source(("emoji.zip",), readers.read_emoji),),
+        (EMOJI_REMOTE,),
+        unpack=readers.unpack_emoji,
+    ),
+    "shapes": DataSet(
+        {"en": "Captioned shapes", "ko": "설명이 붙은 도형"},
+        {
+            "en": "Coloured shapes, 32 by 32, drawn from captions; some combinations are kept for testing.",
+            "ko": "글 설명대로 그린 32x32 색깔 도형입니다. 일부 조합은 시험용으로 남겨 둡니다.",
+        },
+        CAPTIONED,
+        shapes.CREDIT,
+        (Source((), lambda files: shapes.shapes()),),
+    ),
+    "moons": _points(
+        points.moons,
+        {"en": "Two moons", "ko": "두 개의 초승달"},
+        {"en": "Two interleaved half circles.", "ko": "서로 맞물린 반원 두 개입니다."},
+    ),
+    "rings": _points(
+        points.rings,
+        {"en": "Two rings", "ko": "두 개의 고리"},
+        {"en": "A circle within a circle.", "ko": "원 안에 원이 있습니다."},
+    ),
+    "swiss_roll": _points(
+        points.swiss_roll,
+        {"en": "Swiss roll", "ko": "스위스 롤"},
+        {"en": "One long spiral.", "ko": "길게 말린 나선 하나입니다."},
+    ),
+    "eight_gaussians": _points(
+        points.eight_gaussians,
+        {"en": "Eight Gaussians", "ko": "여덟 개의 가우시안"},
+        {
+            "en": "Eight small heaps on a circle: a generator that forgets some shows it here.",
+            "ko": "원 위에 놓인 작은 무리 여덟 개입니다. 생성기가 일부를 놓치면 바로 드러납니다.",
+        },
+    ),
+    "spirals": _points(
+        points.spirals,
+        {"en": "Two spirals", "ko": "두 개의 나선"},
+        {
+            "en": "Two arms wound into each other.",
+            "ko": "서로 감긴 두 갈래의 나선입니다.",
+        },
+    ),
+}

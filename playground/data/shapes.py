@@ -17,6 +17,7 @@ import torch
 
 from playground.data.pictures import BadData, ImageData, Pictures, image_data
 
+CREDIT = "Coloured shapes, drawn by this project; CC0 1.0"
 SIDE = 32
 SIZES = {"small": 4.0, "large": 6.5}
 """Size -> radius in pixels: half the width of a circle, square or cross, and a little less than half a triangle's."""
@@ -74,11 +75,7 @@ class Caption(NamedTuple):
     @property
     def en(self) -> str:
         first = "a " + " ".join(self.first)
-        return (
-            first
-            if self.second is None
-            else f"{first} {self.relation} a {' '.join(self.second)}"
-        )
+        return first if self.second is None else f"{first} {self.relation} a {' '.join(self.second)}"
 
     @property
     def ko(self) -> str:
@@ -91,15 +88,11 @@ class Caption(NamedTuple):
 THINGS = tuple(Thing(*words) for words in product(SIZES, COLOURS, SHAPES))
 HELD_OUT = frozenset(
     Thing(size, colour, SHAPES[(i + 1) % len(SHAPES)])
-    for i, (size, colour) in enumerate(
-        zip(["small"] * 3 + ["large"] * 3, COLOURS, strict=True)
-    )
+    for i, (size, colour) in enumerate(zip(["small"] * 3 + ["large"] * 3, COLOURS, strict=True))
 )
 """The things that no training picture shows: one of each colour."""
 
-_RANK = dict(
-    zip(THINGS, np.random.RandomState(0).permutation(len(THINGS)).tolist(), strict=True)
-)
+_RANK = dict(zip(THINGS, np.random.RandomState(0).permutation(len(THINGS)).tolist(), strict=True))
 
 
 def attributes() -> dict[str, tuple[str, ...]]:
@@ -116,27 +109,19 @@ def is_held_out(caption: Caption) -> bool:
     """Whether training never shows this caption, nor the same things in any other relation."""
     if caption.first in HELD_OUT or caption.second in HELD_OUT:
         return True
-    return (
-        caption.second is not None
-        and (_RANK[caption.first] + _RANK[caption.second]) % 10 == 0
-    )
+    return caption.second is not None and (_RANK[caption.first] + _RANK[caption.second]) % 10 == 0
 
 
 @lru_cache(maxsize=1)
 def captions() -> tuple[Caption, ...]:
     """Every caption there is: 48 of one thing, then 9,216 of two."""
-    pairs = (
-        Caption(first, relation, second)
-        for first, relation, second in product(THINGS, RELATIONS, THINGS)
-    )
+    pairs = (Caption(first, relation, second) for first, relation, second in product(THINGS, RELATIONS, THINGS))
     return (*(Caption(thing) for thing in THINGS), *pairs)
 
 
 @lru_cache(maxsize=1)
 def _by_text() -> dict[str, Caption]:
-    return {
-        text: caption for caption in captions() for text in (caption.en, caption.ko)
-    }
+    return {text: caption for caption in captions() for text in (caption.en, caption.ko)}
 
 
 def parse(text: str) -> Caption:
@@ -158,9 +143,7 @@ def draw(captions: Sequence[Caption], rng: np.random.RandomState) -> torch.Tenso
     """One picture for each caption, (N, 3, 32, 32) uint8: the caption decides all but the places, `rng` those."""
     first, second = _places(captions, rng)
     done = np.empty((len(captions), 3, SIDE, SIDE), np.uint8)
-    for start in range(
-        0, len(captions), 256
-    ):  # what fits a processor's cache is painted several times faster
+    for start in range(0, len(captions), 256):  # what fits a processor's cache is painted several times faster
         chunk = slice(start, start + 256)
         pictures = np.full(done[chunk].shape, 255.0)
         _paint(pictures, [caption.first for caption in captions[chunk]], first[chunk])
@@ -169,14 +152,10 @@ def draw(captions: Sequence[Caption], rng: np.random.RandomState) -> torch.Tenso
     return torch.from_numpy(done)
 
 
-def _places(
-    captions: Sequence[Caption], rng: np.random.RandomState
-) -> tuple[np.ndarray, np.ndarray]:
+def _places(captions: Sequence[Caption], rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     """Centres (N, 2) as (x, y) in pixels of the first and of the second thing, wholly inside and not touching."""
     r1 = np.array([SIZES[caption.first.size] for caption in captions])
-    r2 = np.array(
-        [SIZES[caption.second.size] if caption.second else 0.0 for caption in captions]
-    )
+    r2 = np.array([SIZES[caption.second.size] if caption.second else 0.0 for caption in captions])
     u, v, w, s = rng.rand(4, len(captions))
 
     # A single thing lies anywhere. The extent of a shape is its radius and up to half a pixel.
@@ -191,12 +170,8 @@ def _places(
     c = low + w * (high - low)
     d = np.clip(c + SLANT * (2 * s - 1), r2 + 1, SIDE - 1 - r2)
 
-    direction = np.array(
-        [RELATIONS.get(caption.relation, (0, 0)) for caption in captions]
-    )  # (N, 2)
-    forward = (
-        direction.sum(1) < 0
-    )  # left of, above: the first has the smaller coordinate
+    direction = np.array([RELATIONS.get(caption.relation, (0, 0)) for caption in captions])  # (N, 2)
+    forward = direction.sum(1) < 0  # left of, above: the first has the smaller coordinate
     along = np.where(forward, (a, b), (SIDE - a, SIDE - b))  # (2, N)
     upright = direction[:, :1] == 0  # (N, 1)
     first = np.where(upright, np.stack([c, along[0]], 1), np.stack([along[0], c], 1))
@@ -204,43 +179,29 @@ def _places(
     return np.where(direction.any(1, keepdims=True), first, alone), second
 
 
-def _paint(
-    pictures: np.ndarray, things: Sequence[Thing | None], centres: np.ndarray
-) -> None:
+def _paint(pictures: np.ndarray, things: Sequence[Thing | None], centres: np.ndarray) -> None:
     """Lay each thing over its picture (N, 3, H, W) in place, its edges softened over one pixel."""
     grid = np.arange(SIDE) + 0.5
     for shape in SHAPES:
-        chosen = [
-            (n, thing)
-            for n, thing in enumerate(things)
-            if thing and thing.shape == shape
-        ]
+        chosen = [(n, thing) for n, thing in enumerate(things) if thing and thing.shape == shape]
         if not chosen:
             continue
         rows = np.array([n for n, _ in chosen])
         x = grid[None, None, :] - centres[rows, 0, None, None]  # (n, 1, W)
         y = grid[None, :, None] - centres[rows, 1, None, None]  # (n, H, 1)
         radius = np.array([SIZES[thing.size] for _, thing in chosen])[:, None, None]
-        colour = np.array([COLOURS[thing.colour] for _, thing in chosen], float)[
-            :, :, None, None
-        ]
-        cover = np.clip(0.5 - distance(shape, x, y, radius), 0, 1)[
-            :, None
-        ]  # (n, 1, H, W)
+        colour = np.array([COLOURS[thing.colour] for _, thing in chosen], float)[:, :, None, None]
+        cover = np.clip(0.5 - distance(shape, x, y, radius), 0, 1)[:, None]  # (n, 1, H, W)
         pictures[rows] = (1 - cover) * pictures[rows] + cover * colour
 
 
-def distance(
-    shape: str, x: np.ndarray, y: np.ndarray, radius: np.ndarray
-) -> np.ndarray:
+def distance(shape: str, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """About the signed distance in pixels from (x, y) to the outline of a shape at the origin; negative inside."""
     if shape == "circle":
         return np.sqrt(x * x + y * y) - radius
     if shape == "square":
         return np.maximum(abs(x), abs(y)) - 0.9 * radius
-    if (
-        shape == "triangle"
-    ):  # equilateral, its tip up and 0.9 radii above the centre, as its base is below
+    if shape == "triangle":  # equilateral, its tip up and 0.9 radii above the centre, as its base is below
         y = y - 0.3 * radius
         return np.maximum(y, np.sqrt(0.75) * abs(x) - 0.5 * y) - 0.6 * radius
     if shape == "cross":
@@ -260,9 +221,7 @@ def shapes(n_train: int = 20_000, n_test: int = 2_000, seed: int = 0) -> ImageDa
     rng = np.random.RandomState(seed)
 
     def part(n: int, held_out: bool) -> Pictures:
-        allowed = [
-            caption for caption in captions() if is_held_out(caption) == held_out
-        ]
+        allowed = [caption for caption in captions() if is_held_out(caption) == held_out]
         n_single = sum(caption.second is None for caption in allowed)
         single = rng.rand(n) < 0.25
         index = np.where(
@@ -278,6 +237,4 @@ def shapes(n_train: int = 20_000, n_test: int = 2_000, seed: int = 0) -> ImageDa
         return Pictures(draw(chosen, rng), None, texts, texts_ko)
 
     train, test = part(n_train, held_out=False), part(n_test, held_out=True)
-    return image_data(
-        "shapes", train, test, (), "Coloured shapes, drawn by this project; CC0 1.0"
-    )
+    return image_data("shapes", train, test, (), "Coloured shapes, drawn by this project; CC0 1.0")
