@@ -1,0 +1,5 @@
+"""The races for speed, `races/NAME.py` with `race(rounds)`; found by name, so that a new family adds its own file."""
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)

@@ -1,0 +1,35 @@
+"""Fitting PCA to 60,000 pictures of 784 pixels: ours, and scikit-learn's exact solvers. All may use every thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from sklearn.decomposition import PCA as Peer
+
+from benchmarks import speed
+from playground import data
+from playground.families.image.pca import PCA, Config
+
+COMPONENTS = 64
+
+
+def race(rounds: int) -> Iterator[speed.Row]:
+    x = data.load("mnist").train.x.float() / 255  # (60000, 1, 28, 28)
+    flat = x.flatten(1).numpy()
+    model = PCA(Config(components=COMPONENTS))
+
+    def timed(fit: Callable[[], object]) -> Callable[[], float]:
+        def once() -> float:
+            began = time.perf_counter()
+            fit()
+            return 1 / (time.perf_counter() - began)
+
+        return once
+
+    solvers = ("covariance_eigh", "full")
+    peers = {f"scikit-learn {s}": timed(lambda s=s: Peer(COMPONENTS, svd_solver=s).fit(flat)) for s in solvers}
+    asked = {"scikit-learn covariance_eigh": speed.ENOUGH}
+    yield from speed.alternate(
+        "pca", "fit of 60,000 x 784", "fits/s", timed(lambda: model.fit(x)), peers, rounds, asked
+    )
