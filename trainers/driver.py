@@ -16,6 +16,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
+from filelock import FileLock, Timeout
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -37,6 +39,7 @@ from playground.contract import (
     Progress,
     Scene,
     Snapshot,
+    Told,
     check_settings,
     configure,
 )
@@ -45,6 +48,8 @@ SAVES_KEPT = 2
 HOLD_SECONDS = 60.0
 """A run that is held between steps saves and leaves its worker after this long."""
 CALIBRATION_SECONDS = 1.5
+LOCK_SECONDS = 10.0
+"""How long to wait for another process to leave the folder of a run."""
 
 
 # --- What to train --------------------------------------------------------------------------------------------
@@ -89,7 +94,8 @@ def job_from_preset(family: str, preset: str, **changes: Any) -> Job:
     """
     presets = {p.name: p for p in registry.trainer(family).PRESETS}
     if preset not in presets:
-        raise BadSetting(f"preset = {preset!r}: {family} has {', '.join(presets)}")
+        listed = ", ".join(presets)
+        raise BadSetting(f"preset = {preset!r}: {family} has {listed}", f"preset = {preset!r}: 있는 프리셋: {listed}")
     chosen = presets[preset]
     merged = {
         "dataset": chosen.dataset,
@@ -135,8 +141,12 @@ def _known(kind: type, values: Mapping[str, Any], strict: bool) -> dict[str, Any
     names = {f.name for f in fields(kind)}
     unknown = sorted(set(values) - names)
     if unknown and strict:
-        raise BadSetting(f"{unknown[0]}: no such setting; there are {', '.join(sorted(names))}")
-    return {name: value for name, value in values.items() if name in names}
+        listed = ", ".join(sorted(names))
+        raise BadSetting(
+            f"{unknown[0]}: no such setting; there are {listed}", f"{unknown[0]}: 없는 설정입니다. 있는 설정: {listed}"
+        )
+    # Described in JSON, a tuple has become a list.
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names}
 
 
 def _settings(kind: type, values: Mapping[str, Any]) -> Any:
@@ -191,9 +201,13 @@ class Run:
         self.current: tuple[str, int] = ("", 0)
         self.examples = 0
         self._restored: dict[str, Any] = {}
+        self._resumed: tuple[str, dict[str, Tensor]] | None = None
         self._orders: dict[tuple[int, str, int], Tensor] = {}
         if batch_size % self.world:
-            raise BadSetting(f"batch_size = {batch_size}: must be a multiple of the {self.world} processes")
+            raise BadSetting(
+                f"batch_size = {batch_size}: must be a multiple of the {self.world} processes",
+                f"batch_size = {batch_size}: 프로세스 수 {self.world}의 배수여야 합니다",
+            )
 
     def keep(self, name: str, thing: Any) -> Any:
         """Register anything with a `state_dict` to be saved with the run; after a resume, restore it at once."""
@@ -201,6 +215,19 @@ class Run:
         if name in self._restored:
             thing.load_state_dict(self._restored.pop(name))
         return thing
+
+    def resume(self, phase: str, random: dict[str, Tensor], kept: dict[str, Any]) -> None:
+        """Take up the random state of a save made in `phase`, and what was kept, when the loop gets there.
+
+        What a recipe draws on its way there (a second net's initial weights) was drawn before the save was made.
+        """
+        self._restored, self._resumed = kept, (phase, random)
+        self._take_up("")
+
+    def _take_up(self, phase: str) -> None:
+        if self._resumed and self._resumed[0] == phase:
+            set_random_state(self._resumed[1])
+            self._resumed = None
 
     def distribute(self, module: nn.Module) -> nn.Module:
         """The module as this run's processes and precision compute it; call the result, keep the original."""
@@ -215,8 +242,10 @@ class Run:
     def steps(self, phase: str, count: int) -> Iterator[int]:
         """The step numbers 1..count of a phase that are still to do: all, some, or none after a resume."""
         for step in range(self.done.get(phase, 0) + 1, count + 1):
+            self._take_up(phase)
             self.current = (phase, step)
             yield step
+        self._take_up(phase)
 
     def batches(self, data: Data, phase: str, steps: int) -> Iterator[tuple[int, Any]]:
         """(step, batch) pairs; each epoch goes through the training examples once in an order of its own."""
@@ -293,14 +322,14 @@ def _unflatten(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     return tree["value"]
 
 
-def _random_state() -> dict[str, Tensor]:
+def get_random_state() -> dict[str, Tensor]:
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
     return state
 
 
-def _set_random_state(state: Mapping[str, Tensor]) -> None:
+def set_random_state(state: Mapping[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
@@ -308,8 +337,8 @@ def _set_random_state(state: Mapping[str, Tensor]) -> None:
 
 def saves(folder: Path) -> list[Path]:
     """The complete saves of a run, newest first."""
-    found = [p for p in Path(folder).glob("save-*") if p.is_dir()]
-    return sorted(found, key=lambda p: int(p.name.partition("-")[2]), reverse=True)
+    found = [p for p in Path(folder).glob("save-*") if p.is_dir() and p.name[5:].isdecimal()]
+    return sorted(found, key=lambda p: int(p.name[5:]), reverse=True)
 
 
 class Course:
@@ -337,53 +366,67 @@ class Course:
             return name
         for key, tensor in self.model.state_dict().items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise TrainingFailed(f"{key} is no longer finite after step {self.step}. {ADVICE}")
+                raise TrainingFailed(
+                    f"{key} is no longer finite after step {self.step}. {ADVICE['en']}",
+                    f"{self.step}스텝 뒤 {key} 값이 유한하지 않습니다. {ADVICE['ko']}",
+                )
         draft = self.folder / f".draft-{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        state = {
-            "kept": {name: thing.state_dict() for name, thing in self.run.kept.items()},
-            "random": _random_state(),
-            "done": self.run.done,
-            "examples": self.run.examples,
-            "seconds": self.seconds,
-        }
-        tensors: dict[str, Tensor] = {}
-        tree = _flatten(state, "state", tensors)
-        weights = {key: tensor.detach().cpu().contiguous() for key, tensor in self.model.state_dict().items()}
-        save_file(weights, draft / "model.safetensors")
-        save_file(tensors, draft / "state.safetensors")
-        (draft / "state.json").write_text(json.dumps(tree), encoding="utf-8")
-        (draft / "run.json").write_text(json.dumps(describe(self.plan), indent=1), encoding="utf-8")
-        checkpoints.list_files(draft)
-        checkpoints.sync(draft)
-        checkpoints.replace_folder(draft, self.folder / name)
+        draft.mkdir(parents=True, exist_ok=True)
+        try:
+            self._write(draft)
+            checkpoints.replace_folder(draft, self.folder / name)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
         checkpoints.sync(self.folder)
         self.saved_step = self.step
         for old in saves(self.folder)[SAVES_KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
         return name
 
+    def _write(self, draft: Path) -> None:
+        state = {
+            "kept": {name: thing.state_dict() for name, thing in self.run.kept.items()},
+            "random": get_random_state(),
+            "phase": self.run.current[0],
+            "done": self.run.done,
+            "examples": self.run.examples,
+            "seconds": self.seconds,
+        }
+        tensors: dict[str, Tensor] = {}
+        tree = _flatten(state, "state", tensors)
+        save_file(_copies(self.model), draft / "model.safetensors")
+        save_file(tensors, draft / "state.safetensors")
+        (draft / "state.json").write_text(json.dumps(tree), encoding="utf-8")
+        (draft / "run.json").write_text(json.dumps(describe(self.plan), indent=1), encoding="utf-8")
+        checkpoints.list_files(draft)
+        checkpoints.sync(draft)
+
     def restore(self, save: Path) -> None:
-        """Take up the state of a save folder. Raises `Damaged`."""
-        checkpoints.verify_files(save)
+        """Take up the state of a verified save folder. Raises `Damaged` where it is of another model."""
         self.model.load_state_dict(checkpoints.read_state(save / "model.safetensors", self.model.state_dict()))
         tree = json.loads((save / "state.json").read_text(encoding="utf-8"))
         state = _unflatten(tree, checkpoints.load_file(save / "state.safetensors"))
-        self.run._restored = state["kept"]
         self.run.done = state["done"]
         self.run.examples = state["examples"]
         self.seconds = state["seconds"]
         self.saved_step = self.step
-        _set_random_state(state["random"])
+        self.run.current = (state["phase"], state["done"].get(state["phase"], 0))
+        self.run.resume(state["phase"], state["random"], state["kept"])
 
     def snapshot(self) -> None:
         """Keep the weights, in half the bytes, at a few points of the run, for the views that look back."""
         folder = self.folder / "snapshots"
         folder.mkdir(exist_ok=True)
-        state = {k: v.detach().cpu() for k, v in self.model.state_dict().items()}
+        state = _copies(self.model)
         half = {k: v.to(torch.bfloat16) if v.is_floating_point() else v for k, v in state.items()}
-        save_file({k: v.contiguous() for k, v in half.items()}, folder / f"snapshot-{self.step:07d}.safetensors")
+        draft = folder / f".draft-{os.getpid()}"
+        save_file(half, draft)
+        os.replace(draft, folder / f"snapshot-{self.step:07d}.safetensors")
+
+
+def _copies(model: nn.Module) -> dict[str, Tensor]:
+    """The state of a model in memory of its own: safetensors refuses tensors that share theirs (tied weights)."""
+    return {k: v.detach().to("cpu", copy=True).contiguous() for k, v in model.state_dict().items()}
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -398,15 +441,18 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 # --- Driving --------------------------------------------------------------------------------------------------
 
-ADVICE = "Lower the learning rate, or use fp32 instead of bf16; the last save before it is kept and can be resumed."
+ADVICE = {
+    "en": "Lower the learning rate, or use fp32 instead of bf16; the last save before it is kept and can be resumed.",
+    "ko": "학습률을 낮추거나 bf16 대신 fp32를 쓰세요. 그 전의 마지막 저장은 남아 있어 거기서 이어 갈 수 있습니다.",
+}
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(Told, RuntimeError):
     """The training cannot go on; the message gives the step, the values and advice."""
 
 
 class Control:
-    """What people ask of a run, from another thread: go on, hold, one step, stop."""
+    """What people ask of a run, from another thread: go on, hold, one step, stop. Stop is final."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -425,7 +471,8 @@ class Control:
 
     def _set(self, mode: str, permits: int) -> None:
         with self._changed:
-            self._mode, self._permits = mode, permits
+            if not self.stopping:
+                self._mode, self._permits = mode, permits
             self._changed.notify_all()
 
     @property
@@ -453,19 +500,53 @@ def drive(
     control: Control | None = None,
     autosave: float = 10.0,
     previews: bool = False,
-    report_every: float = 0.1,
+    report_every: float | None = None,
     data: Data | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Train (or resume what lies in `folder`), yielding events at least every `report_every` seconds of progress.
+    """Train (or resume what lies in `folder`), yielding events: progress every `report_every` seconds, by default
+    ten times a second at first and rarer later.
 
     Events carry "type": started, progress, preview, saved, held, finished, stopped, warning; see the fields where each
     is made. Raises `TrainingFailed` when a value is not finite, and whatever planning the job raises. Abandoning the
     generator leaves the last save.
     """
-    control = control or Control()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    course = _begin(job, folder, data)
+    with _alone_in(folder):
+        yield from _drive(job, folder, control or Control(), autosave, previews, report_every, data)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder: two processes must not train in one. The system lets go of it when the process is killed."""
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    try:
+        # A generator may be advanced by several threads in turn.
+        lock = FileLock(folder / ".lock", timeout=LOCK_SECONDS, thread_local=False)
+        lock.acquire()
+    except Timeout:
+        raise TrainingFailed(
+            f"{folder.name}: another process is training in this folder",
+            f"{folder.name}: 다른 프로세스가 학습 중입니다",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _drive(
+    job: Job,
+    folder: Path,
+    control: Control,
+    autosave: float,
+    previews: bool,
+    report_every: float | None,
+    data: Data | None,
+) -> Iterator[dict[str, Any]]:
+    course = _begin(job, folder, control, data)
     run, recipe = course.run, course.plan.recipe
     yield {
         "type": "started",
@@ -493,17 +574,18 @@ def drive(
             phase, step = run.current
             run.done[phase] = step
             if course.step in marks and not run.rank:
-                course.snapshot()
+                yield from _unless_disk_fails(course, course.snapshot)
         control.take()
         now = time.monotonic()
-        if now - reported >= report_every or control.holding or course.step in (1, course.total):
+        pause = report_interval(course.seconds) if report_every is None else report_every
+        if now - reported >= pause or control.holding or course.step in (1, course.total):
             reported = now
             yield _progress(course, progress, values)
         if previews and now - previewed >= preview_interval(course.seconds):
             yield from _preview(course)
             previewed = time.monotonic()
         if progress.whole and time.monotonic() - course.saved_at >= autosave:
-            yield _saved(course)
+            yield from _unless_disk_fails(course, lambda: _saved(course))
         if control.holding:
             yield {"type": "held", "step": course.step}
             if previews:
@@ -520,71 +602,107 @@ def drive(
     yield {"type": outcome, "step": course.step, "total": course.total, "seconds": course.seconds}
 
 
-def _begin(job: Job, folder: Path, data: Data | None) -> Course:
-    """The course of a new run, or of the newest sound save in the folder."""
-    found = saves(folder)
-    if found:
-        job = Job(**json.loads((found[0] / "run.json").read_text(encoding="utf-8"))["job"])
-    planned = plan(job, data)
-    if found:
-        described = json.loads((found[0] / "run.json").read_text(encoding="utf-8"))
-        planned = replace(planned, recipe=type(planned.recipe)(**described["recipe"]))
-    elif job.minutes:
-        planned = calibrate(planned, folder)
-    course = _start(planned, folder)
-    for save in found:
+def _begin(job: Job, folder: Path, control: Control, data: Data | None) -> Course:
+    """The course of a new run, or of the newest sound save in the folder; newer ones that are damaged are removed."""
+    damaged: dict[Path, checkpoints.Damaged] = {}
+    course = None
+    for save in saves(folder):
         try:
-            course.restore(save)
-            return course
-        except checkpoints.Damaged:
-            if save == found[-1]:
-                raise
+            course = _resume(save, folder, data)
+            break
+        except checkpoints.Damaged as error:
+            damaged[save] = error
+    if course is None:
+        if damaged:
+            raise next(iter(damaged.values()))
+        planned = plan(job, data)
+        course = _start(calibrate(planned, folder, control) if job.minutes else planned, folder)
+        if job.start:
+            course.model.load_state_dict(starting_weights(planned).state_dict())
+    course.run.accelerator.wait_for_everyone()  # all have looked at the folder before one writes to it
+    if not course.run.rank:
+        drafts = [p for p in folder.glob(".*") if p.name.startswith((".draft-", ".save-"))]
+        for leftover in (*damaged, *drafts):
+            shutil.rmtree(leftover, ignore_errors=True)
     return course
 
 
-def _start(planned: Plan, folder: Path) -> Course:
+def _resume(save: Path, folder: Path, data: Data | None) -> Course:
+    checkpoints.verify_files(save)
+    described = json.loads((save / "run.json").read_text(encoding="utf-8"))
+    planned = plan(Job(**described["job"]), data)
+    recipe = checkpoints.read_fields(type(planned.recipe), described["recipe"], "run.json: recipe")
+    course = _start(replace(planned, recipe=recipe), folder)
+    course.restore(save)
+    return course
+
+
+def _start(planned: Plan, folder: Path, kind: type[Run] = Run) -> Course:
     job, recipe = planned.job, planned.recipe
     torch.manual_seed(job.seed)
-    run = Run(job.seed, getattr(recipe, "batch_size", 1), getattr(recipe, "precision", "fp32"))
-    model = planned.build(planned.config).to(run.device)
-    if job.start:
-        model.load_state_dict(starting_weights(planned).state_dict())
-    return Course(planned, folder, run, model)
+    run = kind(job.seed, getattr(recipe, "batch_size", 1), getattr(recipe, "precision", "fp32"))
+    return Course(planned, folder, run, planned.build(planned.config).to(run.device))
 
 
 def starting_weights(planned: Plan) -> nn.Module:
     """The model of the checkpoint that a fine-tuning begins from. Raises `BadSetting` where it does not fit."""
     start = checkpoints.load(Path(planned.job.start))
     if start.family != planned.family.name or start.config != planned.config:
+        name = Path(planned.job.start).name
         raise BadSetting(
-            f"start: the checkpoint {Path(planned.job.start).name} has another family or architecture than this run; "
-            "choose the same settings, or start from scratch"
+            f"start: the checkpoint {name} has another family or architecture than this run; "
+            "choose the same settings, or start from scratch",
+            f"start: 체크포인트 {name}의 모델이나 구조가 이 실행과 다릅니다. 설정을 같게 하거나 처음부터 학습하세요",
         )
     return start.model
 
 
-def calibrate(planned: Plan, folder: Path) -> Plan:
-    """Turn `minutes` into steps: time a few steps of a throw-away copy, then scale every counted phase alike."""
-    counted = {name: getattr(planned.recipe, name) for name in phase_fields(planned.recipe)}
-    if not counted:
+class Trial(Run):
+    """A throw-away run that gives each phase a short while and notes when its steps ended."""
+
+    seconds_each = CALIBRATION_SECONDS
+
+    def __init__(self, seed: int = 0, batch_size: int = 64, precision: str = "fp32"):
+        super().__init__(seed, batch_size, precision)
+        self.ends: dict[str, list[float]] = {}
+
+    def steps(self, phase: str, count: int) -> Iterator[int]:
+        began = time.perf_counter()
+        ends = self.ends[phase] = [began]
+        for step in range(1, count + 1):
+            self.current = (phase, step)
+            yield step
+            ends.append(time.perf_counter())
+            if step >= 3 and _agree(ends[-1] - began > self.seconds_each, self):
+                return
+
+    def pace(self, phase: str) -> float:
+        """Seconds a step. The first pays for warming up, so it counts only where there is no other."""
+        ends = self.ends.get(phase, [0.0])
+        ends = ends[1:] if len(ends) > 2 else ends
+        return (ends[-1] - ends[0]) / max(1, len(ends) - 1)
+
+
+def calibrate(planned: Plan, folder: Path, control: Control | None = None) -> Plan:
+    """Turn `minutes` into steps: time a few steps of each phase, then scale every counted phase alike."""
+    phases = phase_fields(planned.recipe)
+    if not phases:
         return planned
-    course = _start(planned, folder)
+    course = _start(planned, folder, Trial)
+    trial = course.run
+    assert isinstance(trial, Trial)
+    trial.seconds_each = CALIBRATION_SECONDS / len(phases)
     course.model.train()
-    loop = planned.train(course.model, planned.data, planned.recipe, course.run)
-    finished: dict[str, list[float]] = {}
-    began = time.perf_counter()
-    for progress in loop:
-        if progress.whole:
-            finished.setdefault(course.run.current[0], []).append(time.perf_counter())
-        if time.perf_counter() - began > CALIBRATION_SECONDS and sum(map(len, finished.values())) >= 3:
+    loop = planned.train(course.model, planned.data, planned.recipe, trial)
+    for _ in loop:
+        if trial.world == 1 and control is not None and control.stopping:
             break
     loop.close()
-    # The first step of a phase pays for warming up: only the time between its steps counts.
-    pace = {phase: (t[-1] - t[0]) / (len(t) - 1) for phase, t in finished.items() if len(t) > 1}
-    phases = phase_fields(planned.recipe)
-    seconds = sum(counted[name] * pace.get(phase, 0.0) for name, phase in phases.items())
-    scale = planned.job.minutes * 60 / max(seconds, 1e-6) if seconds else 1.0
-    scaled = {name: max(1, round(counted[name] * scale)) for name in counted}
+    seconds = sum(getattr(planned.recipe, name) * trial.pace(phase) for name, phase in phases.items())
+    scale = planned.job.minutes * 60 / seconds if seconds else 1.0
+    scaled = {name: max(1, round(getattr(planned.recipe, name) * scale)) for name in phases}
+    if trial.world > 1:  # each process has timed for itself
+        scaled = broadcast_object_list([scaled], from_process=0)[0]
     return replace(planned, recipe=replace(planned.recipe, **scaled))
 
 
@@ -592,7 +710,10 @@ def _finite_values(progress: Progress, course: Course) -> dict[str, float]:
     values = {name: float(value) for name, value in progress.values.items()}
     if not all(math.isfinite(value) for value in values.values()):
         listed = ", ".join(f"{name} = {value:g}" for name, value in values.items())
-        raise TrainingFailed(f"step {course.step + 1}: {listed} is not finite. {ADVICE}")
+        raise TrainingFailed(
+            f"step {course.step + 1}: {listed} is not finite. {ADVICE['en']}",
+            f"{course.step + 1}스텝: {listed} 값이 유한하지 않습니다. {ADVICE['ko']}",
+        )
     return values
 
 
@@ -614,6 +735,20 @@ def _saved(course: Course) -> dict[str, Any]:
     return {"type": "saved", "step": course.step, "folder": course.save()}
 
 
+def _unless_disk_fails(course: Course, write: Callable[[], dict[str, Any] | None]) -> Iterator[dict[str, Any]]:
+    """The event that `write` makes, if any; or a warning: training goes on, and the next save may find room."""
+    try:
+        event = write()
+    except OSError as error:
+        message = {
+            "en": f"Could not save at step {course.step}: {error.strerror or error}. The save before it is kept.",
+            "ko": f"{course.step}스텝에서 저장하지 못했습니다: {error.strerror or error}. 그 전의 저장은 남아 있습니다.",
+        }
+        event = {"type": "warning", "step": course.step, "message": message}
+    if event:
+        yield event
+
+
 def _agree(stopping: bool, run: Run) -> bool:
     """Whether all processes stop here: the first one decides, so that none is left waiting for another."""
     if run.world == 1:
@@ -627,6 +762,11 @@ def _snapshot_marks(family: Family, total: int) -> set[int]:
     return {max(1, round(total * (i / n) ** 2.5)) for i in range(1, n + 1)} if n else set()
 
 
+def report_interval(seconds: float) -> float:
+    """Seconds between progress events, by the seconds trained: a long run's curve needs no more points."""
+    return 0.1 if seconds < 60 else 0.5 if seconds < 600 else 2.0
+
+
 def preview_interval(seconds: float) -> float:
     """Seconds between previews: often at first, at most every 1.5 s, then rarer."""
     return 1.5 if seconds < 60 else 3.0 if seconds < 600 else 10.0
@@ -638,7 +778,7 @@ def _preview(course: Course) -> Iterator[dict[str, Any]]:
 
     if course.run.rank:
         return
-    kept = _random_state()
+    kept = get_random_state()
     course.model.eval()
     try:
         view = staging.generating_view(course.plan.family, course.plan.job.reference)
@@ -646,10 +786,12 @@ def _preview(course: Course) -> Iterator[dict[str, Any]]:
         for piece in drawing.previews(made):
             yield {"type": "preview", "step": course.step, **piece}
     except Exception as error:  # a picture that cannot be drawn is shown as such; the training itself is sound
-        yield {"type": "warning", "step": course.step, "message": f"no preview: {type(error).__name__}: {error}"}
+        short = f"{type(error).__name__}: {error}"[:300]
+        message = {"en": f"No preview: {short}", "ko": f"미리보기를 그리지 못했습니다: {short}"}
+        yield {"type": "warning", "step": course.step, "message": message}
     finally:
         course.model.train()
-        _set_random_state(kept)
+        set_random_state(kept)
 
 
 def scene(planned: Plan, folder: Path, seed: int = 0) -> Scene:
