@@ -8,13 +8,12 @@ A loaded set has `info`, `train` and `test`; `train.batch(indices)` gives what a
 from playground.data.folders import root
 from playground.data.imagefolder import Report
 from playground.data.library import Listing, catalogue, download, load
-from playground.data.pictures import Absent, BadData, ImageData, Pictures
+from playground.data.pictures import BadData, ImageData, Pictures
 from playground.data.points import PointData, Points
 from playground.data.readers import class_text
 from playground.data.uploads import delete, report, upload
 
 __all__ = [
-    "Absent",
     "BadData",
     "ImageData",
     "Listing",

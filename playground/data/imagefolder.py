@@ -34,19 +34,9 @@ from playground.data.pictures import BadData, ImageData, Pictures, image_data, s
 
 SIDES = (16, 28, 32, 64)
 """Sides in pixels that a set may be given where the caller names none: the nearest to its pictures' own."""
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "WEBP",
-    "BMP",
-    "GIF",
-    "PPM",
-)  # Pillow's small, well-fuzzed decoders; "PPM" reads PGM too
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM")  # Pillow's small, well-fuzzed decoders; "PPM" reads PGM too
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
-TRAINING, TESTING = (
-    {"train", "training"},
-    {"test", "testing", "val", "valid", "validation"},
-)
+TRAINING, TESTING = ({"train", "training"}, {"test", "testing", "val", "valid", "validation"})
 LEFTOVERS = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$)")
 """What systems leave behind in folders: not worth a word in the report."""
 
@@ -67,7 +57,7 @@ class Limits:
     area: int = 50_000_000
     """One picture: a telephone takes 12 to 50 million pixels."""
     areas: int = 4_000_000_000
-    """All pictures as decoded: about a minute's work."""
+    """All pictures: a minute or two of decoding."""
     pixels: int = 256_000_000
     """All pictures as kept, in bytes."""
     metadata: int = 16_000_000
@@ -134,7 +124,9 @@ def read(
     if korean and texts is not None:
         whole = replace(whole, texts_ko=tuple(korean(name) for name in names))
     train, test = (whole.select(part) for part in _split(whole, in_test))
-    return image_data(name, train, test, class_names, credit), Report(len(kept), tuple(skipped))
+    return image_data(name, train, test, class_names, credit), Report(
+        len(kept), tuple((name[:200], reason) for name, reason in skipped)
+    )
 
 
 def _decoded(
@@ -148,9 +140,10 @@ def _decoded(
     check("bytes as kept", "저장할 바이트", 3 * side * side * len(entries), limits.pixels)
     area = 0
     for n, entry in enumerate(entries):
-        progress(n / len(entries))
+        if n % (len(entries) // 100 + 1) == 0:
+            progress(n / len(entries))
         try:
-            image = open_picture(entry, side, limits)
+            image = open_picture(entry, limits)
             area += image.width * image.height
             check("pixels in all pictures", "전체 사진의 픽셀", area, limits.areas)
             yield entry.name, fit(image, side)
@@ -170,11 +163,7 @@ def _assembled(
     class_names = [] if texts is not None else sorted(set(classes) - {""}, key=natural)
     index = {name: n for n, name in enumerate(class_names)}
     labels = torch.tensor([index[name] for name in classes]) if class_names else None
-    return (
-        Pictures(x, labels, None if texts is None else tuple(texts[name] for name in names)),
-        in_test,
-        class_names,
-    )
+    return (Pictures(x, labels, None if texts is None else tuple(texts[name] for name in names)), in_test, class_names)
 
 
 def _split(whole: Pictures, in_test: Sequence[bool]) -> tuple[list[int], list[int]]:
@@ -222,8 +211,10 @@ def check(en: str, ko: str, amount: float, most: float) -> None:
 
 
 def safe_name(name: str) -> str:
-    """`name` with forward slashes; `Skip` where it would leave its folder if anybody unpacked it."""
+    """`name` with forward slashes; `Skip` where it would leave its folder if anybody unpacked it, or is absurd."""
     name = name.replace("\\", "/")
+    if len(name) > 500 or name.count("/") > 16:
+        raise Skip("its name is too long, or its folders too deep", "파일 이름이 너무 길거나 폴더가 너무 깊습니다")
     if name.startswith("/") or ":" in name or ".." in name.split("/"):
         raise Skip("its name points outside the folder", "파일 이름이 폴더 밖을 가리킵니다")
     return name
@@ -237,15 +228,10 @@ class Zip:
         self.packed = path.stat().st_size
         check("bytes in the zip", "zip 파일의 바이트", self.packed, limits.file)
         # Counted before zipfile reads the directory: it would make an object of about 1 kB for each entry.
-        check(
-            "files in the zip",
-            "zip 안의 파일",
-            _count_entries(path, limits.entries),
-            limits.entries,
-        )
+        check("files in the zip", "zip 안의 파일", _count_entries(path, limits.entries), limits.entries)
         try:
             self.archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        except Exception as error:  # damage shows as BadZipFile, ValueError, struct.error, NotImplementedError ...
             raise BadData(
                 f"The file is not a zip, or it is damaged or incomplete ({error}).",
                 f"zip 파일이 아니거나, 손상되었거나 일부만 있는 파일입니다 ({error}).",
@@ -258,26 +244,16 @@ class Zip:
         """Each file that may be read; the others join `skipped`. Raises `BadData` for a bomb."""
         infos = [info for info in self.archive.infolist() if not info.is_dir()]
         unpacked = sum(info.file_size for info in infos)
-        check(
-            "bytes in the files when unpacked",
-            "압축을 푼 바이트",
-            unpacked,
-            self.limits.unpacked,
-        )
+        check("bytes in the files when unpacked", "압축을 푼 바이트", unpacked, self.limits.unpacked)
         if unpacked > self.limits.entry:
-            check(
-                "times its packed size",
-                "압축 배율",
-                unpacked / self.packed,
-                self.limits.ratio,
-            )
+            check("times its packed size", "압축 배율", unpacked / self.packed, self.limits.ratio)
         for info in infos:
             if LEFTOVERS.search(info.filename):
                 continue
             try:
                 yield self._entry(info)
             except Skip as reason:
-                skipped.append((info.filename[:200], reason.text))
+                skipped.append((info.filename, reason.text))
 
     def _entry(self, info: zipfile.ZipInfo) -> Entry:
         name = safe_name(info.filename)
@@ -287,10 +263,7 @@ class Zip:
             raise Skip("it is encrypted", "암호화된 파일입니다")
         # Others, LZMA above all, let the file choose how much memory unpacking takes.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Skip(
-                "it is packed by a method other than deflate",
-                "deflate가 아닌 방식으로 압축되었습니다",
-            )
+            raise Skip("it is packed by a method other than deflate", "deflate가 아닌 방식으로 압축되었습니다")
         return Entry(name, info.file_size, partial(self.archive.open, info))
 
 
@@ -298,11 +271,8 @@ def _count_entries(path: Path, most: int) -> int:
     """How many headers of a zip's directory the file may hold, counted to no more than `most` + 1."""
     if not path.stat().st_size:
         return 0
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as bytes_,
-    ):
-        headers = re.finditer(re.escape(zipfile.stringCentralDir), bytes_)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as bytes_:
+        headers = re.finditer(rb"PK\x01\x02", bytes_)
         return sum(1 for _ in zip(headers, range(most + 1), strict=False))
 
 
@@ -353,22 +323,14 @@ def read_texts(
     tables, others = [], []
     for entry in entries:
         (tables if PurePosixPath(entry.name).name == "metadata.csv" else others).append(entry)
-    check(
-        "bytes in metadata.csv",
-        "metadata.csv의 바이트",
-        sum(table.size for table in tables),
-        limits.metadata,
-    )
+    check("bytes in metadata.csv", "metadata.csv의 바이트", sum(table.size for table in tables), limits.metadata)
     texts: dict[str, str] = {}
     for table in tables:
         texts.update(_table(table, skipped, limits))
     if not texts:
         return None, others
     names = {entry.name for entry in others}
-    lost = Skip(
-        "metadata.csv names it, but it is not there",
-        "metadata.csv에 있지만 파일이 없습니다",
-    )
+    lost = Skip("metadata.csv names it, but it is not there", "metadata.csv에 있지만 파일이 없습니다")
     bare = Skip("metadata.csv gives it no text", "metadata.csv에 설명이 없습니다")
     skipped.extend((name, lost.text) for name in texts if name not in names)
     skipped.extend((entry.name, bare.text) for entry in others if entry.name not in texts)
@@ -380,26 +342,12 @@ def _table(table: Entry, skipped: list[tuple[str, Text]], limits: Limits) -> dic
     try:
         rows = csv.DictReader(io.StringIO(contents(table, limits.metadata).decode("utf-8-sig", errors="replace")))
         if not {"file_name", "text"} <= set(rows.fieldnames or ()):
-            raise Skip(
-                "it has no columns file_name and text",
-                "file_name 열과 text 열이 없습니다",
-            )
+            raise Skip("it has no columns file_name and text", "file_name 열과 text 열이 없습니다")
         folder = PurePosixPath(table.name).parent
-        pairs = (
-            (
-                str(folder / (row["file_name"] or "")),
-                " ".join((row["text"] or "").split())[:300],
-            )
-            for row in rows
-        )
+        pairs = ((str(folder / (row["file_name"] or "")), " ".join((row["text"] or "").split())[:300]) for row in rows)
         return {name: text for name, text in pairs if text}
     except csv.Error as error:
-        skipped.append(
-            (
-                table.name,
-                Skip(f"it is damaged ({error})", f"손상된 파일입니다 ({error})").text,
-            )
-        )
+        skipped.append((table.name, Skip(f"it is damaged ({error})", f"손상된 파일입니다 ({error})").text))
     except Skip as reason:
         skipped.append((table.name, reason.text))
     return {}
@@ -408,37 +356,43 @@ def _table(table: Entry, skipped: list[tuple[str, Text]], limits: Limits) -> dic
 # --- One picture ----------------------------------------------------------------------------------------------
 
 
-def open_picture(entry: Entry, side: int, limits: Limits) -> Image.Image:
-    """The picture of a file, its pixels not yet decoded, at a size not much over `side` where its format allows."""
+def too_large() -> Skip:
+    return Skip("it has too many pixels", "사진의 픽셀이 너무 많습니다")
+
+
+def open_picture(entry: Entry, limits: Limits) -> Image.Image:
+    """The picture of a file, its pixels not yet decoded."""
     if PurePosixPath(entry.name).suffix.lower() in ARCHIVES:
-        raise Skip(
-            "an archive within the archive is not opened",
-            "압축 파일 안의 압축 파일은 열지 않습니다",
-        )
+        raise Skip("an archive within the archive is not opened", "압축 파일 안의 압축 파일은 열지 않습니다")
     data = contents(entry, limits.entry)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise Skip("it is not a picture", "사진 파일이 아닙니다") from error
+    except Image.DecompressionBombError as error:
+        raise too_large() from error
     except Exception as error:  # as in `fit`
         raise Skip(f"it is damaged ({error})", f"손상된 파일입니다 ({error})") from error
     if image.width * image.height > limits.area:
-        size = f"{image.width:,} x {image.height:,}"
-        raise Skip(f"it is too large ({size} pixels)", f"사진이 너무 큽니다 ({size}픽셀)")
-    image.draft(None, (2 * side, 2 * side))  # a JPEG is decoded at a half, a quarter or an eighth; others as they are
+        raise too_large()
     return image
 
 
 def fit(image: Image.Image, side: int) -> np.ndarray:
     """The middle square of a picture as (C, side, side) uint8, C = 1 where all its pixels are grey."""
     try:
-        image = ImageOps.exif_transpose(image)
+        image.draft(None, (2 * side, 2 * side))  # a JPEG is decoded at a half, a quarter or an eighth; others whole
+        if "exif" in image.info:  # a telephone's picture may say that it lies on its side
+            image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's conversion would clip
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        x = np.asarray(ImageOps.fit(image.convert("RGB"), (side, side))).transpose(2, 0, 1)
+        image = image.convert("RGB")
+        if image.size != (side, side):
+            image = ImageOps.fit(image, (side, side))
+        x = np.asarray(image).transpose(2, 0, 1)
     except Exception as error:  # broken pixels raise a dozen unrelated classes across Pillow's decoders
         raise Skip(f"it is damaged ({error})", f"손상된 파일입니다 ({error})") from error
     return x[:1] if (x[0] == x[1]).all() and (x[1] == x[2]).all() else x
@@ -449,7 +403,7 @@ def natural_side(entries: Sequence[Entry], limits: Limits) -> int:
     shorter: list[int] = []
     for entry in entries[:: len(entries) // 100 + 1]:
         try:
-            image = open_picture(entry, limits.area, limits)
+            image = open_picture(entry, limits)
         except Skip:
             continue  # the real reading names it
         shorter.append(min(image.size))

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from playground.contract import Text
+from playground.contract import DataMissing, Text
 from playground.data import imagefolder, uploads
-from playground.data.download import Failed, fetch
 from playground.data.folders import root, writable
-from playground.data.pictures import Absent, BadData, ImageData, resized
+from playground.data.pictures import BadData, ImageData, resized
 from playground.data.points import PointData
+from playground.data.remote import Failed, fetch
 from playground.data.sets import SETS
 
 Progress = Callable[[float, Text], None]
@@ -60,7 +60,7 @@ def load(name: str | Path, size: int | None = None, progress: Progress | None = 
 
     `name` is a registered name, "own:TOKEN" for an upload, or the path of a zip or folder of pictures. A side in
     pixels follows as ":32" or as `size`, for pictures only. Registered sets stay in memory, the last four. Raises
-    `Absent` (a `DataMissing`) where the set cannot be had and `BadData` where there is no such set or it is unusable.
+    `DataMissing` where the set cannot be had and `BadData` where there is no such set or it is unusable.
     """
     if isinstance(name, Path):
         return imagefolder.read(name, f"own:{name.stem}", size, uploads.CREDIT)[0]
@@ -74,25 +74,18 @@ def load(name: str | Path, size: int | None = None, progress: Progress | None = 
 
 
 def download(name: str, progress: Progress | None = None) -> None:
-    """Bring the files of a registered set to this machine, unless they are there. Raises `Absent`."""
+    """Bring the files of a registered set to this machine, unless they are there. Raises `DataMissing`."""
     from filelock import FileLock
 
     known, folder = SETS[name], writable() / SETS[name].folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (
-            FileLock(folder / f"{name}.lock"),
-            _told(known.title, progress) as tell,
-        ):  # a second process waits here
+        with FileLock(folder / f"{name}.lock"), _told(known.title, progress) as tell:  # a second process waits here
             if known.present():
                 return
             total, before = sum(remote.size for remote in known.remotes), 0
             for remote in known.remotes:
-                fetch(
-                    remote,
-                    folder,
-                    lambda done, before=before: tell(before + done, total),
-                )
+                fetch(remote, folder, lambda done, before=before: tell(before + done, total))
                 before += remote.size
             known.unpack(folder)
     except (Failed, OSError) as error:
@@ -148,10 +141,10 @@ def _told(title: Text, progress: Progress | None) -> Iterator[Callable[[int, int
         yield tell
 
 
-def _absent(name: str, reason_en: str, reason_ko: str) -> Absent:
+def _absent(name: str, reason_en: str, reason_ko: str) -> DataMissing:
     here = ", ".join(name for name, known in SETS.items() if known.present())
     embedded = ", ".join(name for name, known in SETS.items() if known.embedded)
-    return Absent(
+    return DataMissing(
         f"The data set {name} is not on this machine and could not be downloaded: {reason_en}. Ready now: {here}; "
         f"always there: {embedded}. Connect to a network and try again, or let PLAYGROUND_DATA name a folder with it.",
         f"{name} 데이터가 이 컴퓨터에 없고 내려받을 수도 없었습니다: {reason_ko}. 지금 사용할 수 있는 데이터: {here}. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,29 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from playground.contract import DataInfo, DataMissing, Text
+from playground.contract import DataInfo, Told
 
 
-class BadData(ValueError):
-    """Data that cannot be used. `str()` is the English sentence, `text` has it in both languages."""
-
-    def __init__(self, en: str, ko: str):
-        super().__init__(en, ko)  # both, because pickling calls the class with `args`
-        self.text: Text = {"en": en, "ko": ko}
-
-    def __str__(self) -> str:
-        return self.text["en"]
-
-
-class Absent(DataMissing):
-    """Data that is not on this machine and cannot be had now. Reads like `BadData`."""
-
-    def __init__(self, en: str, ko: str):
-        super().__init__(en, ko)
-        self.text: Text = {"en": en, "ko": ko}
-
-    def __str__(self) -> str:
-        return self.text["en"]
+class BadData(Told, ValueError):
+    """Data that is there and cannot be used, or a name that means none; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +41,7 @@ class Pictures:
         """The part made of the pictures at `indices`, in that order."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         texts, texts_ko = (t and tuple(t[i] for i in indices) for t in (self.texts, self.texts_ko))
-        return Pictures(
-            self.x[chosen],
-            None if self.labels is None else self.labels[chosen],
-            texts,
-            texts_ko,
-        )
+        return Pictures(self.x[chosen], None if self.labels is None else self.labels[chosen], texts, texts_ko)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +53,7 @@ class ImageData:
     test: Pictures
 
 
-def image_data(name: str, train: Pictures, test: Pictures, class_names: Sequence[str], credit: str) -> ImageData:
+def image_data(name: str, train: Pictures, test: Pictures, class_names: Iterable[str], credit: str) -> ImageData:
     """The data set made of two parts whose pictures have one shape, which its `DataInfo` takes from them."""
     _, channels, height, width = train.x.shape
     info = DataInfo(

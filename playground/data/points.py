@@ -50,7 +50,7 @@ def moons(n: int, rng: np.random.RandomState) -> Drawn:
     """Two interleaved half circles with noise, one class each."""
     from sklearn.datasets import make_moons
 
-    x, labels = make_moons(n, noise=0.05, random_state=rng)
+    x, labels = map(np.asarray, make_moons(n, noise=0.05, random_state=rng))
     return (x - [0.5, 0.25]) / 1.8, labels
 
 
@@ -58,7 +58,7 @@ def rings(n: int, rng: np.random.RandomState) -> Drawn:
     """Two concentric circles with noise, one class each."""
     from sklearn.datasets import make_circles
 
-    x, labels = make_circles(n, noise=0.03, factor=0.5, random_state=rng)
+    x, labels = map(np.asarray, make_circles(n, noise=0.03, factor=0.5, random_state=rng))
     return x / 1.2, labels
 
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from playground.contract import Text
 from playground.data import imagefolder
-from playground.data.download import whole
 from playground.data.pictures import BadData, ImageData, Pictures, image_data, split
+from playground.data.remote import whole
 
 Files = Sequence[Path]
 
@@ -71,9 +71,9 @@ def read_digits(files: Files) -> ImageData:
     """1,797 handwritten 8x8 digits out of scikit-learn; a fifth of each class is held out."""
     from sklearn.datasets import load_digits
 
-    data = load_digits()
-    x = torch.from_numpy((data.images * (255 / 16)).round().astype(np.uint8))[:, None]  # 0..16 -> 0..255
-    pictures = Pictures(x, torch.from_numpy(data.target).long())
+    grey, labels = (np.asarray(part) for part in load_digits(return_X_y=True))  # (1797, 64) from 0 to 16, (1797,)
+    x = torch.from_numpy((grey * (255 / 16)).round().astype(np.uint8)).view(-1, 1, 8, 8)
+    pictures = Pictures(x, torch.from_numpy(labels).long())
     train, test = (pictures.select(part) for part in split(len(x), 0.2, pictures.labels))
     return image_data("digits", train, test, DIGITS, DIGITS_CREDIT)
 
@@ -90,13 +90,10 @@ def read_idx(path: Path) -> Tensor:
     return torch.from_numpy(np.memmap(path, np.uint8, "c", offset=start, shape=tuple(shape)))
 
 
-def read_mnist(files: Files, name: str, class_names: Sequence[str], credit: str) -> ImageData:
+def read_mnist(files: Files, name: str, class_names: Iterable[str], credit: str) -> ImageData:
     """28x28 pictures and labels in four IDX files, as MNIST and its successors come."""
     train_x, train_labels, test_x, test_labels = (read_idx(path) for path in files)
-    train, test = (
-        Pictures(train_x[:, None], train_labels.long()),
-        Pictures(test_x[:, None], test_labels.long()),
-    )
+    train, test = (Pictures(train_x[:, None], train_labels.long()), Pictures(test_x[:, None], test_labels.long()))
     return image_data(name, train, test, class_names, credit)
 
 
@@ -165,16 +162,9 @@ def unpack_idx(folder: Path) -> None:
 def unpack_cifar(folder: Path) -> None:
     """The records of the tarball, in one file for training and one for testing."""
     packed = folder / CIFAR_PACKED
-    with (
-        tarfile.open(packed) as tar,
-        whole(folder / "train.bin") as train,
-        whole(folder / "test.bin") as test,
-    ):
+    with tarfile.open(packed) as tar, whole(folder / "train.bin") as train, whole(folder / "test.bin") as test:
         members = {Path(member.name).name: member for member in tar if member.isfile()}
-        for name, target in [
-            *((f"data_batch_{n}.bin", train) for n in range(1, 6)),
-            ("test_batch.bin", test),
-        ]:
+        for name, target in [*((f"data_batch_{n}.bin", train) for n in range(1, 6)), ("test_batch.bin", test)]:
             source = tar.extractfile(members[name])
             assert source is not None  # only links and folders have none
             shutil.copyfileobj(source, target)
@@ -184,11 +174,7 @@ def unpack_cifar(folder: Path) -> None:
 def unpack_emoji(folder: Path) -> None:
     """The 64x64 pictures of the package, without the variants of skin colour, as an imagefolder in a zip."""
     packed = folder / EMOJI_PACKED
-    with (
-        tarfile.open(packed) as tar,
-        whole(folder / "emoji.zip") as file,
-        zipfile.ZipFile(file, "w") as target,
-    ):
+    with tarfile.open(packed) as tar, whole(folder / "emoji.zip") as file, zipfile.ZipFile(file, "w") as target:
         table = io.StringIO()
         rows = csv.writer(table)
         rows.writerow(["file_name", "text", "category"])

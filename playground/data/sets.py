@@ -13,10 +13,10 @@ from pathlib import Path
 
 from playground.contract import Text
 from playground.data import points, readers, shapes
-from playground.data.download import Remote
 from playground.data.folders import locate
 from playground.data.pictures import ImageData
 from playground.data.points import PointData, point_data
+from playground.data.remote import Remote
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,9 @@ class DataSet:
         return next((source for source in self.sources if source.paths() is not None), None)
 
 
-LABELLED, CAPTIONED, POINTS = (
-    ("images", "labelled images"),
-    ("images", "captioned images"),
-    ("points",),
-)
+LABELLED, CAPTIONED, POINTS = (("images", "labelled images"), ("images", "captioned images"), ("points",))
 
-IDX_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 def _idx_remotes(base: str, sizes: Sequence[int], md5s: Sequence[str]) -> tuple[Remote, ...]:
@@ -117,13 +108,7 @@ EMOJI_REMOTE = Remote(
 
 def _points(draw: Callable, title: Text, about: Text) -> DataSet:
     credit = "Points in the plane, drawn by this project; CC0 1.0"
-    return DataSet(
-        title,
-        about,
-        POINTS,
-        credit,
-        (Source((), lambda files: point_data(draw, credit)),),
-    )
+    return DataSet(title, about, POINTS, credit, (Source((), lambda files: point_data(draw, credit)),))
 
 
 SETS: dict[str, DataSet] = {
@@ -148,12 +133,7 @@ SETS: dict[str, DataSet] = {
         (
             Source(
                 tuple(f"MNIST/raw/{name}" for name in IDX_FILES),
-                partial(
-                    readers.read_mnist,
-                    name="mnist",
-                    class_names=readers.DIGITS,
-                    credit=readers.MNIST_CREDIT,
-                ),
+                partial(readers.read_mnist, name="mnist", class_names=readers.DIGITS, credit=readers.MNIST_CREDIT),
             ),
         ),
         MNIST_REMOTES,
@@ -172,10 +152,7 @@ SETS: dict[str, DataSet] = {
             Source(
                 tuple(f"FashionMNIST/raw/{name}" for name in IDX_FILES),
                 partial(
-                    readers.read_mnist,
-                    name="fashion_mnist",
-                    class_names=readers.CLOTHES,
-                    credit=readers.FASHION_CREDIT,
+                    readers.read_mnist, name="fashion_mnist", class_names=readers.CLOTHES, credit=readers.FASHION_CREDIT
                 ),
             ),
         ),
@@ -193,15 +170,7 @@ SETS: dict[str, DataSet] = {
         readers.CIFAR_CREDIT,
         (
             Source(("cifar10/train.bin", "cifar10/test.bin"), readers.read_cifar),
-            Source(
-                ("cifar10.zip",),
-                partial(
-                    readers.read_zip,
-                    name="cifar10",
-                    side=32,
-                    credit=readers.CIFAR_CREDIT,
-                ),
-            ),
+            Source(("cifar10.zip",), partial(readers.read_zip, name="cifar10", side=32, credit=readers.CIFAR_CREDIT)),
         ),
         (CIFAR_REMOTE,),
         "cifar10",
@@ -217,10 +186,7 @@ SETS: dict[str, DataSet] = {
         readers.FACES_CREDIT,
         (
             Source(("olivettifaces.mat",), readers.read_olivetti),
-            Source(
-                ("att_faces.zip",),
-                partial(readers.read_zip, name="faces", side=64, credit=readers.FACES_CREDIT),
-            ),
+            Source(("att_faces.zip",), partial(readers.read_zip, name="faces", side=64, credit=readers.FACES_CREDIT)),
         ),
         (FACES_REMOTE,),
     ),
@@ -272,9 +238,6 @@ SETS: dict[str, DataSet] = {
     "spirals": _points(
         points.spirals,
         {"en": "Two spirals", "ko": "두 개의 나선"},
-        {
-            "en": "Two arms wound into each other.",
-            "ko": "서로 감긴 두 갈래의 나선입니다.",
-        },
+        {"en": "Two arms wound into each other.", "ko": "서로 감긴 두 갈래의 나선입니다."},
     ),
 }

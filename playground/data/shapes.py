@@ -53,8 +53,8 @@ KOREAN = {
     "below": "아래에",
 }
 
-GAP = 1.5
-"""Least distance between two things, in pixels."""
+MARGIN = 1.5
+"""Least distance of a thing from the edges, and of two things from each other, in pixels."""
 SLANT = 4.0
 """How far two things may be out of line, across their relation, in pixels; their centres are at least 9.5 apart."""
 
@@ -97,12 +97,7 @@ _RANK = dict(zip(THINGS, np.random.RandomState(0).permutation(len(THINGS)).tolis
 
 def attributes() -> dict[str, tuple[str, ...]]:
     """Every word that a caption can use, by attribute: size, colour, shape and relation."""
-    return {
-        "size": tuple(SIZES),
-        "colour": tuple(COLOURS),
-        "shape": SHAPES,
-        "relation": tuple(RELATIONS),
-    }
+    return {"size": tuple(SIZES), "colour": tuple(COLOURS), "shape": SHAPES, "relation": tuple(RELATIONS)}
 
 
 def is_held_out(caption: Caption) -> bool:
@@ -158,17 +153,17 @@ def _places(captions: Sequence[Caption], rng: np.random.RandomState) -> tuple[np
     r2 = np.array([SIZES[caption.second.size] if caption.second else 0.0 for caption in captions])
     u, v, w, s = rng.rand(4, len(captions))
 
-    # A single thing lies anywhere. The extent of a shape is its radius and up to half a pixel.
-    low, high = r1 + 1, SIDE - 1 - r1
+    # A single thing lies anywhere.
+    low, high = r1 + MARGIN, SIDE - MARGIN - r1
     alone = np.stack([low + u * (high - low), low + v * (high - low)], 1)  # (N, 2)
 
     # Two things, along the relation: the first at `a`, the second further by at least both radii and the gap ...
-    apart = r1 + r2 + GAP
-    a = low + u * (SIDE - 1 - r2 - apart - low)
-    b = a + apart + v * (SIDE - 1 - r2 - apart - a)
+    apart = r1 + r2 + MARGIN
+    a = low + u * (SIDE - MARGIN - r2 - apart - low)
+    b = a + apart + v * (SIDE - MARGIN - r2 - apart - a)
     # ... and across it: nearly in line.
     c = low + w * (high - low)
-    d = np.clip(c + SLANT * (2 * s - 1), r2 + 1, SIDE - 1 - r2)
+    d = np.clip(c + SLANT * (2 * s - 1), r2 + MARGIN, SIDE - MARGIN - r2)
 
     direction = np.array([RELATIONS.get(caption.relation, (0, 0)) for caption in captions])  # (N, 2)
     forward = direction.sum(1) < 0  # left of, above: the first has the smaller coordinate
@@ -206,10 +201,7 @@ def distance(shape: str, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np
         return np.maximum(y, np.sqrt(0.75) * abs(x) - 0.5 * y) - 0.6 * radius
     if shape == "cross":
         bar = radius / 3
-        return np.minimum(
-            np.maximum(abs(x) - radius, abs(y) - bar),
-            np.maximum(abs(x) - bar, abs(y) - radius),
-        )
+        return np.minimum(np.maximum(abs(x) - radius, abs(y) - bar), np.maximum(abs(x) - bar, abs(y) - radius))
     raise ValueError(f"{shape!r}: no such shape")
 
 
@@ -224,16 +216,9 @@ def shapes(n_train: int = 20_000, n_test: int = 2_000, seed: int = 0) -> ImageDa
         allowed = [caption for caption in captions() if is_held_out(caption) == held_out]
         n_single = sum(caption.second is None for caption in allowed)
         single = rng.rand(n) < 0.25
-        index = np.where(
-            single,
-            rng.randint(n_single, size=n),
-            rng.randint(n_single, len(allowed), size=n),
-        )
+        index = np.where(single, rng.randint(n_single, size=n), rng.randint(n_single, len(allowed), size=n))
         chosen = [allowed[i] for i in index]
-        texts, texts_ko = (
-            tuple(caption.en for caption in chosen),
-            tuple(caption.ko for caption in chosen),
-        )
+        texts, texts_ko = (tuple(caption.en for caption in chosen), tuple(caption.ko for caption in chosen))
         return Pictures(draw(chosen, rng), None, texts, texts_ko)
 
     train, test = part(n_train, held_out=False), part(n_test, held_out=True)

@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from playground.contract import DataMissing
 from playground.data import imagefolder
 from playground.data.folders import runs
 from playground.data.imagefolder import LIMITS, Limits, Report
-from playground.data.pictures import Absent, ImageData, Pictures, image_data
+from playground.data.pictures import ImageData, Pictures, image_data
 
 CREDIT = "Pictures supplied by the person who trained the model"
 
@@ -47,7 +48,7 @@ def upload(
 
 
 def load(token: str) -> ImageData:
-    """The pictures of an upload, mapped from its file. Raises `Absent` where it was deleted or never was."""
+    """The pictures of an upload, mapped from its file. Raises `DataMissing` where it was deleted or never was."""
     from safetensors.torch import load_file
 
     about = _about(token)
@@ -60,7 +61,7 @@ def load(token: str) -> ImageData:
 
 
 def report(token: str) -> Report:
-    """What became of the files in the zip. Raises `Absent` as `load` does."""
+    """What became of the files in the zip. Raises `DataMissing` as `load` does."""
     saved = _about(token)["report"]
     return Report(saved["kept"], tuple((name, reason) for name, reason in saved["skipped"]))
 
@@ -81,8 +82,8 @@ def _folder(token: str) -> Path:
     return _uploads() / token
 
 
-def _gone() -> Absent:
-    return Absent(
+def _gone() -> DataMissing:
+    return DataMissing(
         "These pictures are not here: they were deleted, or the link is wrong. Upload them again.",
         "이 사진들은 여기에 없습니다. 삭제되었거나 주소가 잘못되었습니다. 다시 올려 주세요.",
     )
@@ -105,7 +106,7 @@ def _write(folder: Path, data: ImageData, report: Report) -> None:
         "report": {"kept": report.kept, "skipped": report.skipped},
         "uploaded": time.time(),
     }
-    (folder / "about.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def _about(token: str) -> dict:
