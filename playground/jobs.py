@@ -188,6 +188,10 @@ class Jobs:
             for run in live:
                 run.changed.wait_for(lambda run=run: run.log.over, max(0.0, deadline - time.monotonic()))
         self._hands.shutdown(wait=False, cancel_futures=True)
+        if self._connected():
+            self._client.unsubscribe_topic("all")
+            self._client.unsubscribe_topic(self._topic)
+            self._client.scheduler_info()  # waits until the scheduler has read that
         for part in (self._client, self._cluster):
             if part is not None:
                 part.close()
@@ -468,6 +472,7 @@ class Jobs:
         """An event from a worker. Those of an attempt that was given up are ignored."""
         told = dict(event[1])
         attempt = told.pop("attempt")
+        told.pop("worker", None)  # Dask adds the address, which is nobody's business
         with self._lock:
             for id in self._workers.values():
                 run = self._runs.get(id)

@@ -39,10 +39,20 @@ class Warm(WorkerPlugin):
 
 
 def _import_all() -> None:
+    import torch
+    from accelerate import Accelerator
+
     import trainers.driver  # noqa: F401
-    from playground import drawing, registry  # noqa: F401
+    from playground import drawing, registry
+    from playground.contract import Audio, Sheet
 
     registry.families()
+    Accelerator()
+    layer = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.Adam(layer.parameters())  # the first one imports for a second or two
+    layer(torch.zeros(1, 2)).sum().backward()
+    optimizer.step()
+    drawing.previews([Sheet(torch.zeros(1, 1, 8, 8)), Audio(torch.zeros(160), 16_000)])
 
 
 def controls(attempt: str) -> tuple[Control, Control]:
@@ -72,7 +82,7 @@ def train(attempt: str, job: Job, folder: str, topic: str, race: bool, step: boo
         return task is None or task.state == "cancelled"
 
     with _turn:
-        tell({"type": "starting", "worker": worker.address})
+        tell({"type": "starting"})
         try:
             if step:
                 command(attempt, "step")
