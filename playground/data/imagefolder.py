@@ -37,7 +37,7 @@ SIDES = (16, 28, 32, 64)
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM")  # Pillow's small, well-fuzzed decoders; "PPM" reads PGM too
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 TRAINING, TESTING = ({"train", "training"}, {"test", "testing", "val", "valid", "validation"})
-LEFTOVERS = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$)")
+LEFTOVERS = re.compile(r"(^|/)(\.[^.]|__MACOSX/|Thumbs\.db$)")
 """What systems leave behind in folders: not worth a word in the report."""
 
 
@@ -272,8 +272,10 @@ def _count_entries(path: Path, most: int) -> int:
     if not path.stat().st_size:
         return 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as bytes_:
-        headers = re.finditer(rb"PK\x01\x02", bytes_)
-        return sum(1 for _ in zip(headers, range(most + 1), strict=False))
+        n, at = 0, bytes_.find(b"PK\x01\x02")
+        while at >= 0 and n <= most:
+            n, at = n + 1, bytes_.find(b"PK\x01\x02", at + 4)
+        return n
 
 
 class Folder:
@@ -392,7 +394,7 @@ def fit(image: Image.Image, side: int) -> np.ndarray:
         image = image.convert("RGB")
         if image.size != (side, side):
             image = ImageOps.fit(image, (side, side))
-        x = np.asarray(image).transpose(2, 0, 1)
+        x = np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
     except Exception as error:  # broken pixels raise a dozen unrelated classes across Pillow's decoders
         raise Skip(f"it is damaged ({error})", f"손상된 파일입니다 ({error})") from error
     return x[:1] if (x[0] == x[1]).all() and (x[1] == x[2]).all() else x
