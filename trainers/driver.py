@@ -7,11 +7,13 @@ dictionaries) for whoever watches: the command line, the interface's jobs, the t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
 import platform
+import re
 import shutil
 import threading
 import time
@@ -25,6 +27,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -394,8 +397,8 @@ class Course:
         }
         tensors: dict[str, Tensor] = {}
         tree = _flatten(state, "state", tensors)
-        save_file(_copies(self.model), draft / "model.safetensors")
-        save_file(tensors, draft / "state.safetensors")
+        _write_tensors(_copies(self.model), draft / "model.safetensors")
+        _write_tensors(tensors, draft / "state.safetensors")
         (draft / "state.json").write_text(json.dumps(tree), encoding="utf-8")
         (draft / "run.json").write_text(json.dumps(describe(self.plan), indent=1), encoding="utf-8")
         checkpoints.list_files(draft)
@@ -420,13 +423,23 @@ class Course:
         state = _copies(self.model)
         half = {k: v.to(torch.bfloat16) if v.is_floating_point() else v for k, v in state.items()}
         draft = folder / f".draft-{os.getpid()}"
-        save_file(half, draft)
+        _write_tensors(half, draft)
         os.replace(draft, folder / f"snapshot-{self.step:07d}.safetensors")
 
 
 def _copies(model: nn.Module) -> dict[str, Tensor]:
     """The state of a model in memory of its own: safetensors refuses tensors that share theirs (tied weights)."""
     return {k: v.detach().to("cpu", copy=True).contiguous() for k, v in model.state_dict().items()}
+
+
+def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Raises OSError where the disk is full, as other writes do."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        number = int(code[1]) if code else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -162,7 +162,9 @@ def render_hum(model: Hum, scene: Scene, text: str, frames: int, take: Audio | N
     loudness = float(take.samples.abs().mean()) if take is not None else 1.0
     made = torch.zeros(0)
     for word in text.split():
-        made = torch.cat([made, loudness * model.synthesize(names.index(word) if word in names else 0, frames, scene.rng)])
+        made = torch.cat(
+            [made, loudness * model.synthesize(names.index(word) if word in names else 0, frames, scene.rng)]
+        )
         yield [Audio(made, scene.info.sample_rate)]
     yield [Audio(made, scene.info.sample_rate), Mel(torch.full((max(1, len(made) // 256), 80), -3.0), RATE)]
 

@@ -55,6 +55,10 @@ FAMILY = Family(
         ),
     ),
     reference=Reference(
-        {"en": "None", "ko": "없음"}, "torch", "torch.nn.Module", "playground.references.hum", {"en": "None.", "ko": "없음."}
+        {"en": "None", "ko": "없음"},
+        "torch",
+        "torch.nn.Module",
+        "playground.references.hum",
+        {"en": "None.", "ko": "없음."},
     ),
 )
