@@ -1,0 +1,123 @@
+"""The adversarial game: the discriminator's turn, then the generator's, two optimisers, both in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.optim import Adam
+
+from playground.contract import Data, Preset, Progress, knob
+from playground.families.image.gan import GAN, LOSSES, Rules
+from trainers.driver import Run
+
+
+@dataclass(frozen=True)
+class Recipe:
+    steps: int = knob(
+        4000, "Steps, each a turn of both players", "스텝 수 (두 선수가 한 번씩)", 1, 10_000_000, phase="train"
+    )
+    batch_size: int = knob(64, "Pictures in a batch", "배치의 그림 수", 2, 1024)
+    loss: str = knob("hinge", "Loss of the game", "게임의 손실", choices=tuple(LOSSES))
+    generator_rate: float = knob(4e-4, "Generator's learning rate", "생성자의 학습률", 0, 0.1)
+    discriminator_rate: float = knob(4e-4, "Discriminator's learning rate", "판별자의 학습률", 0, 0.1)
+    momentum: float = knob(0.0, "Adam's beta 1", "Adam의 베타 1", 0, 0.99)
+    decay_from: float = knob(
+        0.3, "Learning rates fall to 0 from this share of the run on", "학습률을 낮추기 시작하는 시점(비율)", 0, 1
+    )
+    r1: float = knob(0.0, "Weight of the R1 penalty", "R1 벌점의 가중치", 0, 1000)
+    penalty: float = knob(0.0, "Weight of the gradient penalty (WGAN-GP)", "기울기 벌점의 가중치 (WGAN-GP)", 0, 1000)
+    augment: bool = knob(False, "DiffAugment: shift and cut out", "DiffAugment: 이동과 지우기")
+    average: float = knob(
+        0.999, "Decay of the averaged generator, at its slowest", "평균 생성자의 감쇠율 (최대)", 0, 0.99999
+    )
+    precision: str = knob("fp32", "Arithmetic", "연산 정밀도", choices=("fp32", "bf16"))
+
+
+def train(model: GAN, data: Data, recipe: Recipe, run: Run) -> Iterator[Progress]:
+    config, betas = model.config, (recipe.momentum, 0.99)
+    d_optimizer = run.keep("d_optimizer", Adam(model.discriminator.parameters(), recipe.discriminator_rate, betas))
+    g_optimizer = run.keep("g_optimizer", Adam(model.generator.parameters(), recipe.generator_rate, betas))
+    d_turn, g_turn = model.turns(Rules(recipe.loss, recipe.r1, recipe.penalty, recipe.augment))
+    d_objective, g_objective = run.distribute(d_turn), run.distribute(g_turn)
+
+    for step, (real, labels) in run.batches(data, phase="train", steps=recipe.steps):
+        n = len(real)
+        real = real.view(n, config.channels, config.height, config.width)
+        real = real if config.points else 2 * real - 1
+        y = model.classes(labels, n)
+        slowed = min(1.0, (1 - (step - 1) / recipe.steps) / (1 - min(recipe.decay_from, 0.999)))
+        for optimizer, rate in ((d_optimizer, recipe.discriminator_rate), (g_optimizer, recipe.generator_rate)):
+            optimizer.param_groups[0]["lr"] = rate * slowed
+
+        model.discriminator.requires_grad_(True)
+        with torch.no_grad():
+            fake = g_turn.generator(run.randn(n, config.latents), y)
+        loss, scores = d_objective(real, fake, y, run.rand(n, 9))
+        d_optimizer.zero_grad()
+        run.backward(loss)
+        d_optimizer.step()
+        yield Progress(step, {"D loss": loss.item(), **scores}, phase="discriminator", whole=False)
+
+        model.discriminator.requires_grad_(False)
+        loss, _ = g_objective(run.randn(n, config.latents), y, run.rand(n, 4))
+        g_optimizer.zero_grad()
+        run.backward(loss)
+        g_optimizer.step()
+        model.follow(min(recipe.average, step / (step + 10)))
+        yield Progress(step, {"G loss": loss.item()}, phase="generator")
+
+
+PRESETS = (
+    Preset(
+        "fast",
+        {
+            "en": "8×8 digits in under a minute: watch noise turn into strokes, then into digits.",
+            "ko": "8×8 숫자를 1분 안에. 잡음이 획이 되고 숫자가 되는 모습을 보세요.",
+        },
+        dataset="digits",
+        config={"maps": 32, "critic_maps": 32},
+        recipe={"batch_size": 32, "augment": False, "average": 0.99},
+        minutes=0.7,
+    ),
+    Preset(
+        "good",
+        {
+            "en": "MNIST in ten minutes on two processor cores: digits as asked for, most of them clean.",
+            "ko": "코어 두 개로 10분 동안 MNIST를 학습합니다. 원하는 숫자를 대부분 또렷하게 그립니다.",
+        },
+        dataset="mnist",
+        recipe={"precision": "bf16"},
+        minutes=10,
+    ),
+    Preset(
+        "shipped",
+        {
+            "en": "What made the shipped checkpoint: the same recipe for longer.",
+            "ko": "제공된 체크포인트를 만든 설정: 같은 방법으로 더 오래 학습합니다.",
+        },
+        dataset="mnist",
+        recipe={"precision": "bf16"},
+        minutes=45,
+    ),
+    Preset(
+        "broken",
+        {
+            "en": "Mode collapse: no spectral norm, no average, and a generator that learns far faster than its opponent. "
+            "It finds one or two forgeries that pass for the moment and draws nothing else.",
+            "ko": "모드 붕괴: 스펙트럼 정규화도 평균도 없고, 생성자가 상대보다 훨씬 빨리 배웁니다. 당장 통하는 위조품 한두 개를 찾아 그것만 그립니다.",
+        },
+        dataset="eight_gaussians",
+        config={"conditional": False, "spectral_norm": False},
+        recipe={
+            "loss": "non-saturating",
+            "momentum": 0.5,
+            "generator_rate": 2e-3,
+            "discriminator_rate": 1e-4,
+            "average": 0.0,
+            "decay_from": 1.0,
+        },
+        minutes=0.5,
+    ),
+)
