@@ -330,6 +330,16 @@ def test_names_never_leave_the_folder(tmp_path, runs):
     assert new == {"pictures.zip", "runs"}
 
 
+def test_a_file_without_a_name_is_skipped(tmp_path):
+    path = zipped(tmp_path, good() | {"x": picture()})
+    body = path.read_bytes()
+    for header, at in ((b"PK\x03\x04", 26), (b"PK\x01\x02", 28)):  # where the lengths of name and extra field stand
+        start = body.rindex(header) + at
+        body = body[:start] + struct.pack("<HH", 0, 1) + body[start + 4 :]
+    path.write_bytes(body)
+    assert "outside the folder" in taken(path)[1][""]
+
+
 def test_links_are_not_followed(tmp_path):
     path = zipped(tmp_path, good())
     with zipfile.ZipFile(path, "a") as archive:
@@ -375,6 +385,11 @@ def test_what_is_no_zip_is_refused(tmp_path, body):
     path = tmp_path / "x.zip"
     path.write_bytes(body)
     refused(path, "not a zip")
+
+
+def test_a_path_to_nothing_is_refused(tmp_path):
+    with pytest.raises(data.BadData, match="no file or folder"):
+        data.load(tmp_path / "nothing.zip")
 
 
 def test_an_empty_zip_has_too_few_pictures(tmp_path):

@@ -107,6 +107,8 @@ def read(
     the Korean caption for the name of a captioned picture. Raises `BadData` where fewer than two pictures are left,
     where a limit is passed, and where `path` is neither zip nor folder.
     """
+    if not path.exists():
+        raise BadData(f"There is no file or folder {path}.", f"{path} 파일이나 폴더가 없습니다.")
     source = Folder(path, limits) if path.is_dir() else Zip(path, limits)
     with closing(source):
         skipped: list[tuple[str, Text]] = []
@@ -215,7 +217,7 @@ def safe_name(name: str) -> str:
     name = name.replace("\\", "/")
     if len(name) > 500 or name.count("/") > 16:
         raise Skip("its name is too long, or its folders too deep", "파일 이름이 너무 길거나 폴더가 너무 깊습니다")
-    if name.startswith("/") or ":" in name or ".." in name.split("/"):
+    if not name or name.startswith("/") or ":" in name or ".." in name.split("/"):
         raise Skip("its name points outside the folder", "파일 이름이 폴더 밖을 가리킵니다")
     return name
 
@@ -242,7 +244,7 @@ class Zip:
 
     def entries(self, skipped: list[tuple[str, Text]]) -> Iterator[Entry]:
         """Each file that may be read; the others join `skipped`. Raises `BadData` for a bomb."""
-        infos = [info for info in self.archive.infolist() if not info.is_dir()]
+        infos = [info for info in self.archive.infolist() if not info.filename.endswith("/")]
         unpacked = sum(info.file_size for info in infos)
         check("bytes in the files when unpacked", "압축을 푼 바이트", unpacked, self.limits.unpacked)
         if unpacked > self.limits.entry:
