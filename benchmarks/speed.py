@@ -1,8 +1,8 @@
 """Speed: this project and its peers in one process, turn by turn, told as ratios.
 
 A race runs every contestant once to warm up and then in rounds, in alternating order, so that whatever else the machine
-does falls on all alike. The ratio is the median over rounds of ours / peer in the same round; 1.0 is equal, more is
-faster.
+does falls on all alike. The ratio is that of the medians, ours / peer: 1.0 is equal, more is faster. The spread is the
+lowest and highest ratio within a round: where it is wide, the machine was busy and the figure is worth little.
 """
 
 from __future__ import annotations
@@ -10,9 +10,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import statistics
+import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
+
+from playground.contract import Data
+from trainers import driver
 
 ROUNDS = 5
 ENOUGH = 0.95
@@ -68,9 +74,23 @@ def alternate(
     mine = statistics.median(rates[""])
     for peer in peers:
         ratios = [a / b for a, b in zip(rates[""], rates[peer], strict=True)]
-        ratio = statistics.median(ratios)
+        theirs = statistics.median(rates[peer])
+        ratio = mine / theirs
         wanted = (least or {}).get(peer)
         yield Row(
-            race, figure, unit, mine, peer, statistics.median(rates[peer]), ratio, min(ratios), max(ratios),
+            race, figure, unit, mine, peer, theirs, ratio, min(ratios), max(ratios),
             "" if wanted is None else f">= {wanted:g}x", None if wanted is None else ratio >= wanted,
         )  # fmt: skip
+
+
+def driven(job: driver.Job, data: Data) -> float:
+    """Examples a second of a training through the driver, from its first report to its end: saves and events count."""
+    first: tuple[float, int] | None = None
+    last = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for event in driver.drive(job, Path(folder), data=data):
+            if event["type"] == "progress":
+                last = event["examples"]
+                first = first or (time.perf_counter(), last)
+    assert first is not None
+    return (last - first[1]) / (time.perf_counter() - first[0])

@@ -133,7 +133,7 @@ def test_samples_are_the_seed_s_and_of_the_number_asked_for(shipped):
     assert torch.equal(once, quality.samples(made, 7, batch=3)[0])
 
 
-def test_a_race_alternates_and_tells_the_median_of_paired_ratios():
+def test_a_race_alternates_and_tells_the_ratio_of_medians():
     turns: list[str] = []
 
     def contestant(name, rates):
