@@ -1,0 +1,224 @@
+"""The Compare tab: ours and the reference from the same seed, a table, the hub's model, and the Race."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import gradio as gr
+
+from playground import comparing, registry
+from playground.contract import BadSetting, Family
+from playground.ui import forms, generating, guard, media, shelf, showing, training, watching
+from playground.ui.family import command_event
+from playground.ui.parts import part, plain
+from playground.ui.service import jobs
+from playground.ui.words import both, language_of, sentence, told
+from trainers.driver import job_from_preset
+
+log = logging.getLogger(__name__)
+
+MAX_RACE_MINUTES = 30.0
+
+
+def compare_tab() -> None:
+    """Build the tab's contents and its events."""
+    lead = {
+        "en": "The same data, the same budget, the same seed: what is written here beside the library's own.",
+        "ko": "같은 데이터, 같은 예산, 같은 시드로 이 프로젝트의 구현과 라이브러리의 구현을 나란히 놓습니다.",
+    }
+    plain(f'<p class="idea">{both(lead)}</p>', "intro")
+    with gr.Row(elem_classes="looking"):
+        with gr.Column(elem_classes="card", scale=2, min_width=280):
+            form = part("compare", ("draw", "halt", "hub"), _schema(), elem_id="compare")
+        with gr.Column(elem_classes="card", scale=5, min_width=300):
+            stage = plain("", "stage", elem_id="compared")
+    with gr.Column(elem_classes="card race"):
+        head = {"en": "Race", "ko": "경주"}
+        about = {
+            "en": "Trains both at the same time, whichever has used less time going next, until the time is up.",
+            "ko": "두 구현을 함께 학습시킵니다. 시간을 덜 쓴 쪽이 먼저 나아가며, 정한 시간이 되면 끝납니다.",
+        }
+        plain(f'<h2>{both(head)}</h2><p class="hint">{both(about)}</p>', "heading")
+        monitor = part("monitor", ("train", "stop", "resume", "step", "attach"), _race_schema(), elem_id="race")
+    _compare_events(form, stage)
+    _race_events(form, monitor)
+
+
+def _schema() -> dict[str, Any]:
+    return {"families": [_described(f) for f in registry.families().values()]}
+
+
+def _described(family: Family) -> dict[str, Any]:
+    """What the form needs to know of a family."""
+    token = shelf.default_token(family.name)
+    known = shelf.described(family.name, token) if token else None
+    view = family.views[0]
+    hub = family.reference.hub
+    return {
+        "name": family.name,
+        "title": family.title,
+        "about": family.reference.about,
+        "reference": family.reference.title,
+        "ready": bool(known and shelf.default_token(family.name, "reference")),
+        "fields": forms.view_form(view, known[0], known[1])["fields"] if known else [],
+        "presets": [{"name": p["name"], "label": p["label"]} for p in forms.settings_form(family, [])["presets"]],
+        "hub": {"repo": hub.repo, "megabytes": hub.size_mb, "about": hub.about} if hub else None,
+    }
+
+
+def _race_schema() -> dict[str, Any]:
+    unit = {"en": "steps", "ko": "스텝"}
+    return {"family": "race", "key": "race", "unit": unit, "sides": ["ours", "reference"], "race": True} | {
+        "titles": comparing.TITLES
+    }
+
+
+# --- Side by side ---------------------------------------------------------------------------------------------
+
+
+def _compare_events(form: gr.HTML, stage: gr.HTML) -> None:
+    def draw(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+        yield gr.skip(), gr.HTML(busy=True)
+        for html in _draw(value, request):
+            yield html, gr.skip()
+        yield gr.skip(), gr.HTML(busy=False)
+
+    def hub(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+        yield gr.skip(), gr.HTML(busy=True)
+        for html in _draw_hub(value, request):
+            yield html, gr.skip()
+        yield gr.skip(), gr.HTML(busy=False)
+
+    shared: dict[str, Any] = {
+        "inputs": [form],
+        "outputs": [stage, form],
+        "concurrency_id": generating.CONCURRENCY,
+        "concurrency_limit": generating.LIMIT,
+        "show_progress": "hidden",
+        "api_visibility": "undocumented",
+    }
+    events = [
+        form.draw(draw, trigger_mode="always_last", api_name="compare", **shared),
+        form.hub(hub, api_name="compare_hub", **shared),
+    ]
+    form.halt(lambda: gr.HTML(busy=False), outputs=[form], cancels=events, queue=False, api_visibility="private")
+
+
+def _asked(value: Any) -> tuple[Family, dict[str, Any]]:
+    """The family and the raw controls of the form. Raises `Told`."""
+    name = value.get("family") if isinstance(value, dict) else None
+    if not isinstance(name, str) or name not in registry.families():
+        raise sentence("bad request")
+    family = registry.family(name)
+    return family, media.plain(family.views[0], value.get("controls"))
+
+
+@generating.on_zero_gpu
+def _sides(family: str, raw: dict[str, Any]) -> Iterator[comparing.Side]:
+    for side in comparing.SIDES:
+        token = shelf.default_token(family, side)
+        if not token:
+            comparing.open_side(family, side)  # says that there is none
+        yield comparing.draw_side(side, shelf.open_checkpoint(family, token), raw)
+
+
+def _draw(value: Any, request: gr.Request) -> Iterator[str]:
+    language = language_of(request)
+    try:
+        guard.draws.demand(request)
+        family, raw = _asked(value)
+        drawn: list[comparing.Side] = []
+        for side in _sides(family.name, raw):
+            drawn.append(side)
+            yield _side_by_side(family, drawn, raw, language, whole=len(drawn) == len(comparing.SIDES))
+    except Exception as error:  # told to the visitor, whatever it is
+        yield _trouble(error, request)
+
+
+def _draw_hub(value: Any, request: gr.Request) -> Iterator[str]:
+    language = language_of(request)
+    try:
+        guard.draws.demand(request)
+        family, raw = _asked(value)
+        hub = family.reference.hub
+        outputs = comparing.hub_side(family, raw)
+        settings = {"family": family.name, "checkpoint": hub.repo if hub else "", **raw}
+        yield showing.outputs_html(outputs, language, settings, None)
+    except Exception as error:  # told to the visitor, whatever it is
+        yield _trouble(error, request)
+
+
+def _trouble(error: Exception, request: gr.Request) -> str:
+    if not hasattr(error, "text"):
+        log.error("a comparison failed", exc_info=error)
+    return showing.error_html(told(error, language_of(request)))
+
+
+def _side_by_side(family: Family, drawn: list[comparing.Side], raw: dict[str, Any], language: str, whole: bool) -> str:
+    columns = []
+    for side in drawn:
+        settings = {"family": family.name, "side": side.name, **raw}
+        title = comparing.TITLES[side.name] if side.name == "ours" else family.reference.title
+        body = showing.outputs_html(side.outputs, language, settings, None)
+        columns.append(f'<section class="side"><h3>{title[language]}</h3>{body}</section>')
+    table = showing.table_html(comparing.table(family, drawn), language) if whole else ""
+    return f'<div class="pair">{"".join(columns)}</div>{table}'
+
+
+# --- Race -----------------------------------------------------------------------------------------------------
+
+
+def _race_events(form: gr.HTML, monitor: gr.HTML) -> None:
+    async def train(value: Any, request: gr.Request) -> AsyncIterator[Any]:
+        try:
+            guard.trainings.demand(request)
+            run = await asyncio.to_thread(_start, value, request)
+        except Exception as error:  # told to the visitor, whatever it is
+            yield {"refused": training.complain(error, request)}
+            return
+        async for feed in _follow(run, 0, request):
+            yield feed
+
+    async def attach(event: gr.EventData, request: gr.Request) -> AsyncIterator[Any]:
+        asked = event._data if isinstance(event._data, dict) else {}
+        run, after = asked.get("run"), asked.get("after")
+        try:
+            if not isinstance(run, str) or not isinstance(after, int):
+                raise sentence("bad request")
+            async for feed in _follow(run, after, request):
+                yield feed
+        except Exception as error:  # told to the visitor, whatever it is
+            yield {"refused": training.complain(error, request), "gone": run}
+
+    shared: dict[str, Any] = {
+        "outputs": [monitor],
+        "concurrency_limit": None,
+        "trigger_mode": "multiple",
+        "show_progress": "hidden",
+        "api_visibility": "undocumented",
+    }
+    monitor.train(train, inputs=[form], api_name="race", **shared)
+    monitor.attach(attach, api_name="watch_race", **shared)
+    for action in ("stop", "resume"):
+        command_event(monitor, action)
+
+
+def _start(value: Any, request: gr.Request) -> str:
+    family, _ = _asked(value)
+    minutes = value.get("minutes")
+    if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not 0 < minutes <= MAX_RACE_MINUTES:
+        raise BadSetting(
+            f"minutes = {minutes!r}: must lie between 0 and {MAX_RACE_MINUTES:g}",
+            f"minutes = {minutes!r}: 0 초과 {MAX_RACE_MINUTES:g} 이하여야 합니다",
+        )
+    job = job_from_preset(family.name, str(value.get("preset")), minutes=float(minutes))
+    return jobs().race(job, training.owner_of(request))
+
+
+async def _follow(run: str, after: int, request: gr.Request) -> AsyncIterator[dict[str, Any]]:
+    async for feed, previews in watching.watch(jobs(), run, after):
+        pictures = {e["side"]: f"data:image/png;base64,{e['data']}" for e in previews if e["kind"] == "png"}
+        yield {**feed, "previews": pictures}

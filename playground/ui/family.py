@@ -1,0 +1,234 @@
+"""A family's tab: train it on the left, what it makes on the right, its views below. One function for every family."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from playground import data, staging
+from playground.contract import Family
+from playground.ui import forms, generating, guard, shelf, training
+from playground.ui.parts import part, plain
+from playground.ui.words import WORDS, both, label, language_of, sentence, t
+
+
+def family_tab(family: Family, catalogue: list[Any], words: gr.I18n) -> None:
+    """Build the tab's contents and its events."""
+    name = family.name
+    plain(f'<p class="idea">{both(family.idea)}</p><p class="paper">{family.paper}</p>', "intro")
+    with gr.Row(elem_classes="workbench"):
+        with gr.Column(elem_classes="card train", scale=3, min_width=280):
+            settings = part(
+                "settings",
+                ("forget", "trouble"),
+                forms.settings_form(family, catalogue),
+                server_functions=[repeat],
+                elem_id=f"settings-{name}",
+            )
+            pictures = _upload(label(words, "upload pictures")) if _takes_pictures(family) else None
+        with gr.Column(elem_classes="card run", scale=4, min_width=300):
+            monitor = part(
+                "monitor",
+                ("train", "stop", "resume", "step", "attach"),
+                {"family": name, "key": name, "unit": family.unit, "sides": [""]},
+                elem_id=f"monitor-{name}",
+            )
+        with gr.Column(elem_classes="card makes", scale=5, min_width=300):
+            makes = part("views", ("draw", "halt", "pick"), views_form(family, "makes"), elem_id=f"makes-{name}")
+            made = plain(first_paint(name), "stage", elem_id=f"made-{name}")
+            checkpoint = _upload(label(words, "upload checkpoint"))
+    with gr.Column(elem_classes="card looks"):
+        plain(f"<h2>{both({'en': 'Look inside', 'ko': '속 들여다보기'})}</h2>", "heading")
+        with gr.Row(elem_classes="looking"):
+            with gr.Column(scale=2, min_width=280):
+                looks = part("views", ("draw", "halt"), views_form(family, "looks"), elem_id=f"looks-{name}")
+            with gr.Column(scale=5, min_width=300):
+                looked = plain("", "stage", elem_id=f"looked-{name}")
+    _drawing_events(family, makes, made)
+    _drawing_events(family, looks, looked)
+    _picking_events(family, makes, looks, checkpoint)
+    _training_events(family, settings, monitor, makes, made)
+    _picture_events(settings, pictures)
+
+
+def repeat(value: Any) -> dict[str, str]:
+    """Called by the settings form's copy buttons."""
+    return training.repeated(value)
+
+
+def _upload(words: Any) -> gr.UploadButton:
+    return gr.UploadButton(words, file_types=[".zip"], size="sm", variant="secondary", elem_classes="quiet")
+
+
+def _takes_pictures(family: Family) -> bool:
+    return bool({"images", "labelled images", "captioned images"} & set(family.trains_on))
+
+
+def views_form(family: Family, role: str, token: str = "") -> dict[str, Any]:
+    """The description of a views form ("makes": the generating view, "looks": the others) for a checkpoint."""
+    token = token or shelf.default_token(family.name)
+    form = {
+        "family": family.name,
+        "role": role,
+        "checkpoint": token,
+        "shipped": shelf.shipped_tokens(family.name),
+        "inSight": forms.IN_SIGHT,
+        "views": [],
+    }
+    known = shelf.described(family.name, token) if token else None
+    if known is not None:
+        config, info, _ = known
+        fitting = [v for v in family.views if v.when(config, info)]
+        chosen = fitting[:1] if role == "makes" else fitting[1:]
+        form["views"] = [forms.view_form(v, config, info) for v in chosen]
+    return form
+
+
+def first_paint(name: str) -> str:
+    """What the shipped checkpoint made, as a file: no model runs to show it."""
+    if guard.preview_of(name) is None:
+        words = "untrained" if not shelf.default_token(name) else "no picture"
+        return f'<div class="outputs"><p class="empty">{both(t(words))}</p></div>'
+    alt = WORDS["made by"]["en"]
+    picture = f'<img class="first" loading="lazy" alt="{alt}" src="preview/{name}.png">'
+    return f'<div class="outputs"><figure class="output sheet">{picture}</figure></div>'
+
+
+# --- Events ---------------------------------------------------------------------------------------------------
+
+
+def _drawing_events(family: Family, form: gr.HTML, stage: gr.HTML) -> None:
+    name = family.name
+
+    def draw(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+        yield gr.skip(), gr.HTML(busy=True)
+        for html in generating.draw(name, value, request):
+            yield html, gr.skip()
+        yield gr.skip(), gr.HTML(busy=False)
+
+    drawing = form.draw(
+        draw,
+        inputs=[form],
+        outputs=[stage, form],
+        concurrency_id=generating.CONCURRENCY,
+        concurrency_limit=generating.LIMIT,
+        trigger_mode="always_last",
+        show_progress="hidden",
+        api_name=f"draw_{name}",
+        api_visibility="undocumented",
+    )
+    form.halt(lambda: gr.HTML(busy=False), outputs=[form], cancels=[drawing], queue=False, api_visibility="private")
+
+
+def _picking_events(family: Family, makes: gr.HTML, looks: gr.HTML, checkpoint: gr.UploadButton) -> None:
+    def forms_for(token: str) -> tuple[Any, Any]:
+        made = shelf.open_checkpoint(family.name, token)
+        staging.views(made)
+        return tuple(gr.HTML(schema=views_form(family, role, token)) for role in ("makes", "looks"))
+
+    def pick(event: gr.EventData, request: gr.Request) -> Any:
+        token = (event._data or {}).get("token", "")
+        try:
+            return forms_for(token)
+        except Exception as error:  # told to the visitor, whatever it is
+            training.complain(error, request)
+            return gr.skip(), gr.skip()
+
+    def take(file: str, request: gr.Request) -> Any:
+        try:
+            guard.uploads.demand(request)
+            token = shelf.take_in(Path(file), family.name)
+            gr.Info(WORDS["checkpoint taken"][language_of(request)])
+            return forms_for(token)
+        except Exception as error:  # told to the visitor, whatever it is
+            training.complain(error, request)
+            return gr.skip(), gr.skip()
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 4}
+    makes.pick(pick, outputs=[makes, looks], trigger_mode="always_last", **quiet)
+    checkpoint.upload(take, inputs=[checkpoint], outputs=[makes, looks], **quiet)
+
+
+def _training_events(family: Family, settings: gr.HTML, monitor: gr.HTML, makes: gr.HTML, made: gr.HTML) -> None:
+    name = family.name
+
+    async def train(value: Any, shown: Any, event: gr.EventData, request: gr.Request) -> AsyncIterator[tuple[Any, Any]]:
+        step = bool((event._data or {}).get("step")) if isinstance(event._data, dict) else False
+        try:
+            run = await training.begin(name, value, shown, step, request)
+        except Exception as error:  # told to the visitor, whatever it is
+            yield {"refused": training.complain(error, request)}, gr.skip()
+            return
+        async for both_parts in training.follow(run, 0, name, request):
+            yield both_parts
+
+    async def attach(event: gr.EventData, request: gr.Request) -> AsyncIterator[tuple[Any, Any]]:
+        asked = event._data if isinstance(event._data, dict) else {}
+        run, after = asked.get("run"), asked.get("after")
+        try:
+            if not isinstance(run, str) or not isinstance(after, int):
+                raise sentence("bad request")
+            async for both_parts in training.follow(run, after, name, request):
+                yield both_parts
+        except Exception as error:  # told to the visitor, whatever it is
+            yield {"refused": training.complain(error, request), "gone": run}, gr.skip()
+
+    watching: dict[str, Any] = {
+        "outputs": [monitor, made],
+        "concurrency_limit": None,
+        "trigger_mode": "multiple",
+        "show_progress": "hidden",
+        "api_visibility": "undocumented",
+    }
+    monitor.train(train, inputs=[settings, makes], api_name=f"train_{name}", **watching)
+    monitor.attach(attach, api_name=f"watch_{name}", **watching)
+    for action in ("stop", "resume", "step"):
+        command_event(monitor, action)
+
+
+def command_event(monitor: gr.HTML, action: str) -> None:
+    async def act(event: gr.EventData, request: gr.Request) -> None:
+        await asyncio.to_thread(training.command, action, event._data, request)
+
+    listen = getattr(monitor, action)
+    listen(act, queue=False, show_progress="hidden", trigger_mode="multiple", api_visibility="private")
+
+
+def _picture_events(settings: gr.HTML, pictures: gr.UploadButton | None) -> None:
+    def forget(event: gr.EventData, request: gr.Request) -> None:
+        token = event._data.get("token") if isinstance(event._data, dict) else None
+        try:
+            data.delete(str(token))
+            gr.Info(WORDS["pictures deleted"][language_of(request)])
+        except Exception as error:  # told to the visitor, whatever it is
+            training.complain(error, request)
+
+    def trouble(event: gr.EventData) -> None:
+        words = event._data.get("message") if isinstance(event._data, dict) else ""
+        gr.Warning(str(words)[:500])
+
+    def take(file: str, request: gr.Request) -> Any:
+        language = language_of(request)
+        try:
+            guard.uploads.demand(request)
+            token = data.upload(Path(file))
+            report = data.report(token)
+        except Exception as error:  # told to the visitor, whatever it is
+            training.complain(error, request)
+            return gr.skip()
+        said = [WORDS["pictures kept"][language].format(n=report.kept)]
+        if report.skipped:
+            names = ", ".join(name for name, _ in report.skipped[:5])
+            said.append(WORDS["pictures skipped"][language].format(n=len(report.skipped), names=names))
+        gr.Info(" ".join(said))
+        return gr.HTML(notice={"pictures": {"token": token, "kept": report.kept}})
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    settings.forget(forget, **quiet)
+    settings.trouble(trouble, queue=False, **quiet)
+    if pictures is not None:
+        pictures.upload(take, inputs=[pictures], outputs=[settings], concurrency_limit=2, **quiet)

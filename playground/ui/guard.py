@@ -1,0 +1,143 @@
+"""What stands between the page and the world: headers, foreign origins, and how much one visitor may ask for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+
+from playground import checkpoint as checkpoints
+from playground import registry
+from playground.ui.words import sentence
+
+# The page needs its inline scripts and, for Gradio's templates, eval; it never needs another host.
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self' https://huggingface.co https://*.hf.space",
+    )
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=()"),
+)
+PREVIEWS = "/preview/"
+
+Headers = tuple[tuple[bytes, bytes], ...]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Guard:
+    """ASGI middleware: adds the headers, turns foreign origins away, and serves the shipped previews.
+
+    The previews are the only files of this machine that the page asks for by name; the name is that of a family.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if scope["method"] not in ("GET", "HEAD") and not same_origin(headers):
+            return await _answer(send, 403, b"text/plain", b"requests from other sites are refused")
+        if scope["path"].startswith(PREVIEWS):
+            return await _preview(scope["path"].removeprefix(PREVIEWS), send)
+
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+def same_origin(headers: dict[bytes, str]) -> bool:
+    """Whether a request comes from this site's own page, or from a program, which sends no origin."""
+    origin = headers.get(b"origin")
+    if origin is None:
+        return True
+    hosts = {headers.get(b"host"), headers.get(b"x-forwarded-host")}
+    return urlsplit(origin).netloc in hosts
+
+
+async def _preview(name: str, send: Send) -> None:
+    picture = preview_of(name.removesuffix(".png"))
+    if picture is None:
+        return await _answer(send, 404, b"text/plain", b"no such preview")
+    await _answer(send, 200, b"image/png", picture.read_bytes(), ((b"cache-control", b"max-age=600"),))
+
+
+async def _answer(send: Send, status: int, kind: bytes, body: bytes, more: Headers = ()) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more, *HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def preview_of(family: str) -> Path | None:
+    """The picture that the family's shipped checkpoint made of seed 0."""
+    if family not in registry.families():
+        return None
+    found = checkpoints.shipped(family)
+    picture = found[0] / "preview.png" if found else None
+    return picture if picture is not None and picture.is_file() else None
+
+
+class Budget:
+    """At most `burst` requests of a visitor at once, refilled at `per_second`."""
+
+    def __init__(self, burst: float, per_second: float, visitors: int = 2000):
+        self.burst, self.per_second, self.visitors = burst, per_second, visitors
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, visitor: str) -> bool:
+        """Whether one more request is granted now."""
+        now = time.monotonic()
+        with self._lock:
+            left, since = self._left.pop(visitor, (self.burst, now))
+            left = min(self.burst, left + (now - since) * self.per_second)
+            granted = left >= 1
+            self._left[visitor] = (left - granted, now)
+            while len(self._left) > self.visitors:
+                self._left.popitem(last=False)
+        return granted
+
+    def demand(self, request: gr.Request | None) -> None:
+        """Raise `Told` where the visitor has asked for too much."""
+        if not self.take(visitor_of(request)):
+            raise sentence("too fast")
+
+
+def visitor_of(request: gr.Request | None) -> str:
+    """A browser session; programs without one share the name of their address."""
+    if request is None:
+        return ""
+    host = getattr(getattr(request, "client", None), "host", "")
+    return f"{host}/{getattr(request, 'session_hash', None) or ''}"
+
+
+draws = Budget(burst=60, per_second=4)
+trainings = Budget(burst=12, per_second=0.2)
+uploads = Budget(burst=6, per_second=0.02)

@@ -1,0 +1,149 @@
+// What every part of the page uses: words, elements, the URL, the visitor's own runs, messages between parts.
+const playground = (window.playground = {});
+
+(() => {
+  const COOKIE = "playground_language";
+  const chosen = document.cookie.match(new RegExp(`(?:^|; )${COOKIE}=(en|ko)`))?.[1];
+  if (chosen && !navigator.language.startsWith(chosen)) {
+    // Gradio asks the browser which language to show; the visitor has said otherwise on this page.
+    Object.defineProperty(navigator, "language", { get: () => chosen, configurable: true });
+  }
+  playground.language = (chosen || navigator.language).startsWith("ko") ? "ko" : "en";
+  document.documentElement.lang = playground.language;
+
+  playground.setLanguage = (language) => {
+    document.cookie = `${COOKIE}=${language}; path=/; max-age=31536000; SameSite=Lax`;
+    location.reload();
+  };
+  playground.setTheme = (theme) => {
+    document.body.classList.toggle("dark", theme === "dark");
+    localStorage.setItem("playground.theme", theme);
+  };
+  const remembered = localStorage.getItem("playground.theme");
+  if (remembered) {
+    // Gradio sets the class from the system's preference once it has started: put the visitor's choice back.
+    const settle = () => document.body.classList.toggle("dark", remembered === "dark");
+    document.addEventListener("DOMContentLoaded", () => {
+      settle();
+      const watcher = new MutationObserver(settle);
+      watcher.observe(document.body, { attributes: true, attributeFilter: ["class"] });
+      setTimeout(() => watcher.disconnect(), 5000);
+    });
+  }
+})();
+
+/** The text in the page's language; a plain string is a name and stays as it is. */
+playground.say = (text) => (text && typeof text === "object" ? text[playground.language] : text ?? "");
+
+/** "{n} of {m}" with its values put in. */
+playground.fill = (text, values) => playground.say(text).replace(/\{(\w+)\}/g, (_, key) => values[key]);
+
+/** An element: attributes by name, "on..." as listeners, children as nodes or text. */
+playground.el = (tag, attributes = {}, ...children) => {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "class") node.className = value;
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return node;
+};
+
+let countedIds = 0;
+playground.newId = (stem) => `${stem}-${++countedIds}`;
+
+/** Parts of the page tell each other what happened: playground.tell("picked", {...}). */
+playground.tell = (what, detail) => document.dispatchEvent(new CustomEvent(`playground:${what}`, { detail }));
+playground.hear = (what, listener) =>
+  document.addEventListener(`playground:${what}`, (event) => listener(event.detail));
+
+/** The settings in the address, and how to change them without loading the page again. */
+playground.address = {
+  all: () => Object.fromEntries(new URLSearchParams(location.search)),
+  set: (settings) => {
+    const kept = new URLSearchParams();
+    for (const name of ["__theme", "view_api"]) {
+      const value = new URLSearchParams(location.search).get(name);
+      if (value) kept.set(name, value);
+    }
+    for (const [name, value] of Object.entries(settings)) {
+      if (value !== null && value !== undefined && value !== "" && String(value).length <= 300) kept.set(name, value);
+    }
+    history.replaceState(history.state, "", `${location.pathname}?${kept}`);
+  },
+};
+
+/** The runs, uploads and checkpoints of this browser, by family; their ids are the only keys to them. */
+playground.mine = {
+  read: (family) => {
+    try {
+      return JSON.parse(localStorage.getItem(`playground.mine.${family}`)) || {};
+    } catch {
+      return {};
+    }
+  },
+  write: (family, mine) => localStorage.setItem(`playground.mine.${family}`, JSON.stringify(mine)),
+  change: (family, change) => {
+    const mine = playground.mine.read(family);
+    change(mine);
+    playground.mine.write(family, mine);
+  },
+};
+
+playground.copy = async (text, button) => {
+  let done = true;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = playground.el("textarea", { class: "offscreen", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    done = document.execCommand("copy");
+    area.remove();
+  }
+  const before = button.textContent;
+  if (button.dataset.busy) return;
+  button.dataset.busy = "1";
+  button.textContent = playground.say(
+    done ? { en: "Copied", ko: "복사했습니다" } : { en: "Could not copy", ko: "복사하지 못했습니다" },
+  );
+  setTimeout(() => {
+    button.textContent = before;
+    delete button.dataset.busy;
+  }, 1500);
+};
+
+document.addEventListener("click", (event) => {
+  const target = event.target instanceof Element ? event.target : null;
+  const copier = target?.closest("[data-copy]");
+  if (copier) playground.copy(copier.dataset.copy, copier);
+  const chooser = target?.closest("[data-language]");
+  if (chooser) playground.setLanguage(chooser.dataset.language);
+  if (target?.closest("[data-theme-switch]")) {
+    playground.setTheme(document.body.classList.contains("dark") ? "light" : "dark");
+  }
+});
+
+/** "3 min 20 s", in words that a screen reader can read out. */
+playground.duration = (seconds) => {
+  const whole = Math.max(0, Math.round(seconds));
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  const rest = whole % 60;
+  const units = playground.say({ en: [" h", " min", " s"], ko: ["시간", "분", "초"] });
+  if (hours) return `${hours}${units[0]} ${minutes}${units[1]}`;
+  if (minutes) return minutes >= 10 ? `${minutes}${units[1]}` : `${minutes}${units[1]} ${rest}${units[2]}`;
+  return `${rest}${units[2]}`;
+};
+
+playground.number = (value) => {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(1);
+  if (Number.isInteger(value)) return value.toLocaleString("en-US");
+  return String(Number(value.toPrecision(4)));
+};

@@ -1,0 +1,107 @@
+// Links between tabs, and the form of the Compare tab.
+(() => {
+  const { el, say, field, fill, newId } = playground;
+
+  /** Cards and other links with data-tab open their tab in place; with a modifier key they stay links. */
+  playground.links = (element, props, trigger) => {
+    document.addEventListener("click", (event) => {
+      const link = event.target instanceof Element ? event.target.closest("a[data-tab]") : null;
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      playground.address.set({ tab: link.dataset.tab });
+      trigger("open", { tab: link.dataset.tab });
+      window.scrollTo({ top: 0 });
+    });
+  };
+
+  /** props.schema.families; triggers draw, halt and hub, with value {family, controls, preset, minutes}. */
+  playground.compare = (element, props, trigger, watch) => {
+    const { families } = props.schema;
+    const asked = playground.address.all();
+    const here = asked.tab === "compare";
+    let family = families.find((f) => here && f.name === asked.family) ?? families[0];
+    if (!family) return;
+    let fields = [];
+
+    const id = newId("family");
+    const select = el(
+      "select",
+      {
+        id,
+        onchange: () => {
+          family = families.find((f) => f.name === select.value);
+          build({});
+          remember();
+        },
+      },
+      families.map((f) => el("option", { value: f.name }, say(f.title))),
+    );
+    const about = el("p", { class: "hint" });
+    const inputs = el("div", { class: "inputs" });
+    const draw = el("button", { type: "button", class: "primary", onclick: () => go() }, say({ en: "Compare", ko: "비교하기" }));
+    const halt = el("button", { type: "button", class: "quiet", disabled: true, onclick: () => trigger("halt", {}) }, say({ en: "Halt", ko: "중단" }));
+    const missing = el("p", { class: "hint" }, say({ en: "There is no pair of checkpoints to compare yet; the race below needs none.", ko: "아직 비교할 체크포인트 쌍이 없습니다. 아래 경주는 할 수 있습니다." }));
+    const hub = el("div", { class: "hub" });
+    const race = el("fieldset", { class: "raceform" });
+
+    let preset = null;
+    const minutes = field(
+      { name: "minutes", kind: "number", plain: true, label: { en: "Minutes for each", ko: "각각의 시간(분)" }, default: 0.5, low: 0.1, high: 30, whole: false },
+      () => store(),
+    );
+    const controls = () => Object.fromEntries(fields.map((f) => [f.spec.name, f.get()]));
+    const store = () => {
+      props.value = { family: family.name, controls: controls(), preset: preset?.get() ?? "", minutes: minutes.get() };
+    };
+    const remember = () => {
+      const plain = fields.filter((f) => ["number", "seed", "choice", "text"].includes(f.spec.kind));
+      playground.address.set({ tab: "compare", family: family.name, ...Object.fromEntries(plain.map((f) => [f.spec.name, f.get()])) });
+    };
+    const go = () => {
+      store();
+      remember();
+      trigger("draw", {});
+    };
+    const build = (values) => {
+      select.value = family.name;
+      about.textContent = say(family.about);
+      fields = family.fields.map((spec) => field(spec, (settled) => settled && store()));
+      for (const f of fields) if (f.spec.name in values) f.set(values[f.spec.name]);
+      inputs.replaceChildren(...fields.map((f) => f.node));
+      draw.disabled = !family.ready;
+      missing.hidden = family.ready;
+      showHub();
+      preset = field(
+        { name: "preset", kind: "choice", label: { en: "Preset", ko: "설정" }, default: family.presets[0]?.name, options: family.presets.map((p) => [p.label, p.name]) },
+        () => store(),
+      );
+      race.replaceChildren(el("legend", {}, say({ en: "For the race", ko: "경주 설정" })), preset.node, minutes.node);
+      store();
+    };
+    const showHub = () => {
+      hub.replaceChildren();
+      if (!family.hub) return;
+      const { repo, megabytes, about: said } = family.hub;
+      const label = fill({ en: "Draw with {repo} (downloads {megabytes} MB)", ko: "{repo}로 그리기 ({megabytes} MB 내려받음)" }, { repo, megabytes });
+      hub.append(
+        el("p", { class: "hint" }, say(said)),
+        el("button", { type: "button", class: "quiet", onclick: () => (store(), trigger("hub", {})) }, label),
+      );
+    };
+    element.append(
+      el("div", { class: "field" }, [el("label", { for: id }, say({ en: "Family", ko: "모델" })), select]),
+      about,
+      inputs,
+      el("div", { class: "acts" }, [draw, halt]),
+      missing,
+      hub,
+      race,
+    );
+    build(here ? asked : {});
+    if (here && asked.family && family.ready) go();
+    watch("busy", () => {
+      halt.disabled = !props.busy;
+      element.setAttribute("aria-busy", String(Boolean(props.busy)));
+    });
+  };
+})();

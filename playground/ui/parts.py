@@ -1,0 +1,34 @@
+"""The page's own components: empty `gr.HTML` elements that page/*.js fills, described by a `schema`."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+PAGE = Path(__file__).parent / "page"
+SCRIPTS = ("base.js", "fields.js", "curve.js", "forms.js", "monitor.js", "compare.js")
+
+
+@cache
+def head() -> str:
+    """The page's style, and its scripts, which run before Gradio's own."""
+    scripts = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    style = (PAGE / "style.css").read_text(encoding="utf-8")
+    return f"<style>{style}</style>\n<script>{scripts}</script>"
+
+
+def part(kind: str, events: tuple[str, ...], schema: dict[str, Any], **more: Any) -> gr.HTML:
+    """An element that `playground.KIND` of the page's scripts fills. `events`: what it may trigger."""
+    # Gradio accepts a listener for an event whose name stands in quotes in this script.
+    named = ", ".join(f"'{event}'" for event in events)
+    script = f"playground.{kind}(element, props, trigger, watch, server); /* {named} */"
+    extra = {"elem_classes": ["part", f"part-{kind}"], **more}
+    return gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, schema=schema, **extra)
+
+
+def plain(html: str, classes: str, **more: Any) -> gr.HTML:
+    """HTML that needs no script."""
+    return gr.HTML(html, js_on_load=None, apply_default_css=False, elem_classes=classes.split(), **more)

@@ -1,0 +1,77 @@
+"""The same again from a terminal: a setting of the page as a command line and as Python."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from playground import registry
+
+if TYPE_CHECKING:
+    from trainers.driver import Job
+
+
+@dataclass(frozen=True)
+class Repeat:
+    command: str
+    """One line for a shell; empty where the command line has no word for it."""
+    python: str
+
+
+def flag(name: str, value: Any) -> str:
+    return f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
+
+
+def of_view(family: str, folder: Path, view: str, controls: Mapping[str, Any], generates: bool) -> Repeat:
+    """What draws a view of a checkpoint again. The command line generates; the other views need Python."""
+    place = shown_path(folder)
+    flags = " ".join(flag(name, value) for name, value in controls.items())
+    command = f"python -m playground generate {family} --checkpoint {shlex.quote(place)} {flags} --out pictures"
+    python = (
+        "from pathlib import Path\n"
+        "from playground import checkpoint, staging\n\n"
+        f"made = checkpoint.load(Path({place!r}))\n"
+        f"view = staging.view(made, {view!r})\n"
+        f"outputs = staging.draw(view, made.model, made.config, staging.scene(made), {dict(controls)!r})\n"
+        "print(outputs)  # plain data: see playground/contract.py; playground/drawing.py makes files of it\n"
+    )
+    return Repeat(command if generates else "", python)
+
+
+def of_job(job: Job) -> Repeat:
+    """What trains a job again."""
+    presets = {p.name: p for p in registry.trainer(job.family).PRESETS}
+    preset = presets.get(job.preset)  # type: ignore[call-overload]
+    recipe = _beyond(job.recipe, preset.recipe if preset else {})
+    config = _beyond(job.config, preset.config if preset else {})
+    parts = ["python -m trainers", job.family]
+    parts += [flag("preset", job.preset)] if preset else []
+    parts += [flag("dataset", job.dataset)] if preset is None or job.dataset != preset.dataset else []
+    parts += [flag("minutes", job.minutes)] if job.minutes and (preset is None or job.minutes != preset.minutes) else []
+    parts += [flag("seed", job.seed)] if job.seed else []
+    parts += [flag(name, value) for name, value in {**recipe, **config}.items()]
+    python = (
+        "from pathlib import Path\n"
+        "from trainers.driver import Job, drive\n\n"
+        f"job = Job(family={job.family!r}, dataset={job.dataset!r}, preset={job.preset!r},\n"
+        f"          recipe={dict(job.recipe)!r}, config={dict(job.config)!r},\n"
+        f"          minutes={job.minutes!r}, seed={job.seed!r})\n"
+        f"for event in drive(job, Path('runs/my-{job.family}')):\n"
+        "    print(event)\n"
+    )
+    return Repeat(" ".join(parts), python)
+
+
+def _beyond(settings: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in preset or preset[name] != value}
+
+
+def shown_path(folder: Path) -> str:
+    """The folder relative to the project or to where the program runs; its name alone where it lies elsewhere."""
+    for base in (Path(__file__).resolve().parents[2], Path.cwd()):
+        if folder.resolve().is_relative_to(base):
+            return folder.resolve().relative_to(base).as_posix()
+    return folder.name
