@@ -17,9 +17,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -120,7 +122,8 @@ def _figure(name: str, bar: Bar, n: int, side: str, presets: bool, cache: Cache,
     if folder is None and not bar.preset:
         notes.append(f"no {side} checkpoint is shipped")
         return None
-    key = _preset_key(name, bar, n, side) if folder is None else _key(bar, n, name, checkpoint_digest(folder))
+    subject = "" if folder is None else checkpoint_digest(folder)
+    key = _preset_key(name, bar, n, side) if folder is None else _key(bar, n, name, subject)
     if key in cache.figures:
         return cache.figures[key]
     if bar.preset and not presets:
@@ -128,7 +131,7 @@ def _figure(name: str, bar: Bar, n: int, side: str, presets: bool, cache: Cache,
         return None
     began = time.monotonic()
     try:
-        made = _trained(name, bar.preset, side) if folder is None else checkpoint.load(folder)
+        made = _trained(name, bar.preset, side) if folder is None else _loaded(folder, subject)
         with torch.inference_mode():
             figure = float(bar.measure(made, n))
     except DataMissing as error:
@@ -147,6 +150,12 @@ def _shipped(name: str, side: str, wanted: str) -> Path | None:
     return next((f for f in folders if not wanted or f.name == wanted), None)
 
 
+@lru_cache(maxsize=4)
+def _loaded(folder: Path, digest: str) -> checkpoint.Checkpoint:
+    """The checkpoint, kept with its samples from bar to bar while its weights (the digest) stay the same."""
+    return checkpoint.load(folder)
+
+
 def _trained(name: str, preset: str, side: str) -> checkpoint.Checkpoint:
     """What a preset makes on this machine in its own time budget, through the driver."""
     from trainers import driver
@@ -162,12 +171,23 @@ def _trained(name: str, preset: str, side: str) -> checkpoint.Checkpoint:
 # --- Samples --------------------------------------------------------------------------------------------------
 
 
-@torch.inference_mode()
+_DRAWN: WeakKeyDictionary[checkpoint.Checkpoint, dict[str, tuple[Tensor, Tensor | None]]] = WeakKeyDictionary()
+"""Samples by checkpoint and settings: a family's bars measure the same ones."""
+
+
 def samples(made: checkpoint.Checkpoint, n: int, batch: int = 250, **options: Any) -> tuple[Tensor, Tensor | None]:
     """n pictures (n, C, H, W) of seed 0 with the classes asked for (n,), each class in turn; None where it takes none.
 
     options go to the model's `sample`.
     """
+    drawn, key = _DRAWN.setdefault(made, {}), repr((n, batch, sorted(options.items())))
+    if key not in drawn:
+        drawn[key] = _draw(made, n, batch, options)
+    return drawn[key]
+
+
+@torch.inference_mode()
+def _draw(made: checkpoint.Checkpoint, n: int, batch: int, options: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
     rng = torch.Generator().manual_seed(0)
     config = made.config
     conditional = bool(getattr(config, "classes", 0)) and getattr(config, "conditional", True)

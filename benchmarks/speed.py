@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from playground.contract import Data
 from trainers import driver
 
 ROUNDS = 5
@@ -83,12 +82,12 @@ def alternate(
         )  # fmt: skip
 
 
-def driven(job: driver.Job, data: Data) -> float:
+def driven(job: driver.Job) -> float:
     """Examples a second of a training through the driver, from its first report to its end: saves and events count."""
     first: tuple[float, int] | None = None
     last = 0
     with tempfile.TemporaryDirectory() as folder:
-        for event in driver.drive(job, Path(folder), data=data):
+        for event in driver.drive(job, Path(folder)):
             if event["type"] == "progress":
                 last = event["examples"]
                 first = first or (time.perf_counter(), last)

@@ -28,7 +28,7 @@ def race(rounds: int) -> Iterator[speed.Row]:
         "gan",
         "training",
         "images/s",
-        lambda: speed.driven(job, digits),
+        lambda: speed.driven(job),
         {peer: lambda: plain(digits, Recipe(steps=STEPS))},
         rounds,
         {peer: speed.ENOUGH},
