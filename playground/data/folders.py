@@ -34,5 +34,6 @@ def locate(name: str) -> Path | None:
 
 
 def runs() -> Path:
-    """The folder of training runs and uploads: `PLAYGROUND_RUNS`, or `runs` where the program was started."""
-    return Path(os.environ.get("PLAYGROUND_RUNS") or "runs").absolute()
+    """The folder of training runs and uploads: `PLAYGROUND_RUNS`, or `runs` in the cache."""
+    named = os.environ.get("PLAYGROUND_RUNS")
+    return Path(named) if named else cache() / "runs"
