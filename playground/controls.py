@@ -43,11 +43,11 @@ def _classes(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
     return [each, *(({"en": name, "ko": name}, index) for index, name in enumerate(info.class_names))]
 
 
-def labels_for(label: int | None, n: int, classes: int) -> Tensor | None:
-    """(n,) int64 class indices for a value of the label control; None where the model takes no class."""
-    if label is None or not classes:
+def labels_for(label: int | None, n: int, info: DataInfo) -> Tensor | None:
+    """(n,) int64 class indices for a value of the label control; None where it was not shown: no class is taken."""
+    if label is None:
         return None
-    return torch.arange(n) % classes if label == EACH_IN_TURN else torch.full((n,), label)
+    return torch.arange(n) % info.classes if label == EACH_IN_TURN else torch.full((n,), label)
 
 
 def captions(labels: Tensor | None, info: DataInfo) -> list[str]:

@@ -404,7 +404,7 @@ def generate(
         real = scene.examples().batch(torch.arange(500))[0]
         yield [scatter(real=real, generated=model.sample(500, rng=scene.rng, spread=spread, average=average))]
         return
-    y = controls.labels_for(label, n, model.config.labels)
+    y = controls.labels_for(label, n, scene.info)
     yield [Sheet(model.sample(n, y, rng=scene.rng, spread=spread, average=average), controls.captions(y, scene.info))]
 
 
@@ -454,7 +454,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 def interpolate(model: GAN, scene: Scene, rows: int, label: int | None = None) -> Iterator[list[Output]]:
     t = torch.linspace(0, 1, 8)[:, None]
     sheets = []
-    y = controls.labels_for(label, rows, model.config.labels)
+    y = controls.labels_for(label, rows, scene.info)
     for row in range(rows):
         a, b = model.noise(1, scene.rng), model.noise(1, scene.rng)
         classes = None if y is None else y[row].expand(len(t))

@@ -186,7 +186,7 @@ def with_fixed_signs(components: Tensor) -> Tensor:
 def generate(
     model: PCA, scene: Scene, n: int, spread: float, noisy: bool, label: int | None = None
 ) -> Iterator[list[Output]]:
-    y = controls.labels_for(label, n, model.config.classes)
+    y = controls.labels_for(label, n, scene.info)
     pictures = model.sample(n, y, rng=scene.rng, spread=spread, noisy=noisy)
     yield [Sheet(pictures, controls.captions(y, scene.info))]
 
