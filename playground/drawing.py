@@ -148,8 +148,11 @@ def to_image(picture: Tensor) -> Image.Image:
 
 
 def grid_columns(n: int, columns: int = 0) -> int:
-    """How many pictures stand in a row of a sheet of n."""
-    return min(n, columns) if columns > 0 else max(1, math.ceil(math.sqrt(n)))
+    """How many pictures stand in a row of a sheet of n: nearly a square, with few empty places at its end."""
+    if columns > 0:
+        return min(n, columns)
+    side = math.ceil(math.sqrt(n))
+    return min(range(side, math.ceil(1.5 * side) + 1), key=lambda c: (-n % c, c)) if n else 1
 
 
 def sheet_image(sheet: Sheet, min_side: int = 96, max_width: int = 1400) -> Image.Image:

@@ -16,8 +16,12 @@ from playground.ui.words import WORDS
 def outputs_html(outputs: Sequence[Output], language: str, settings: Mapping[str, Any], repeat: Repeat | None) -> str:
     """The outputs of a view, one figure each, and what repeats them. `settings` go into every file."""
     name = "-".join(str(settings[k]) for k in ("family", "view", "seed") if k in settings)
-    figures = "".join(_figure(o, language, settings, f"{name}-{i + 1}") for i, o in enumerate(outputs))
-    return f'<div class="outputs">{figures}{_copy_buttons(repeat, language)}</div>'
+    copies = _copy_buttons(repeat, language)
+    last = len(outputs) - 1
+    figures = [
+        _figure(o, language, settings, f"{name}-{i + 1}", copies if i == last else "") for i, o in enumerate(outputs)
+    ]
+    return f'<div class="outputs">{"".join(figures)}</div>'
 
 
 def error_html(message: str) -> str:
@@ -28,7 +32,7 @@ def _copy_buttons(repeat: Repeat | None, language: str) -> str:
     if repeat is None:
         return ""
     parts = [("copy command", repeat.command), ("copy python", repeat.python)]
-    return '<p class="acts">' + "".join(copy_button(key, text, language) for key, text in parts if text) + "</p>"
+    return "".join(copy_button(key, text, language) for key, text in parts if text)
 
 
 def copy_button(key: str, text: str, language: str) -> str:
@@ -36,47 +40,50 @@ def copy_button(key: str, text: str, language: str) -> str:
     return f'<button type="button" class="quiet" data-copy="{html.escape(text)}">{WORDS[key][language]}</button>'
 
 
-def _figure(output: Output, language: str, settings: Mapping[str, Any], name: str) -> str:
+def _figure(output: Output, language: str, settings: Mapping[str, Any], name: str, acts: str) -> str:
+    """One output, its title above it, what can be done with it below."""
     title = getattr(output, "title", None)
-    body = _body(output, language, settings, name)
+    body, download = _body(output, language, settings, name)
     caption = f"<figcaption>{html.escape(title[language])}</figcaption>" if title else ""
-    return f'<figure class="output {type(output).__name__.lower()}">{caption}{body}</figure>'
+    below = f'<p class="acts">{download}{acts}</p>' if download or acts else ""
+    return f'<figure class="output {type(output).__name__.lower()}">{caption}{body}{below}</figure>'
 
 
-def _body(output: Output, language: str, settings: Mapping[str, Any], name: str) -> str:
+def _body(output: Output, language: str, settings: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """(the output, a link that downloads it or nothing)"""
     if isinstance(output, Sheet):
         return _sheet(output, language, settings, name)
     if isinstance(output, Audio):
         return _audio(output, language, settings, name)
     if isinstance(output, Curve):
-        return drawing.curve_svg(output, language)
+        return drawing.curve_svg(output, language), ""
     if isinstance(output, (HeatMap, Mel, World)):
-        return drawing.heat_map_svg(output, language)
+        return drawing.heat_map_svg(output, language), ""
     if isinstance(output, Graph):
-        return drawing.graph_svg(output, language)
+        return drawing.graph_svg(output, language), ""
     if isinstance(output, Table):
-        return table_html(output, language)
+        return table_html(output, language), ""
     if isinstance(output, Words):
-        return f"<p>{html.escape(output.text[language])}</p>"
+        return f"<p>{html.escape(output.text[language])}</p>", ""
     raise TypeError(f"{type(output).__name__} is not an output that the contract knows")
 
 
-def _sheet(sheet: Sheet, language: str, settings: Mapping[str, Any], name: str) -> str:
+def _sheet(sheet: Sheet, language: str, settings: Mapping[str, Any], name: str) -> tuple[str, str]:
     image = drawing.sheet_image(sheet)
     words = WORDS["pictures"][language].format(n=len(sheet.pictures))
     if sheet.captions:
         words += ": " + ", ".join(map(str, list(sheet.captions)[:40]))
     size = f'width="{image.width}" height="{image.height}"'
     url = data_url("image/png", drawing.png_bytes(image, settings))
-    return f'<img {size} alt="{html.escape(words)}" src="{url}">{_download(url, f"{name}.png", language)}'
+    return f'<img {size} alt="{html.escape(words)}" src="{url}">', _download(url, f"{name}.png", language)
 
 
-def _audio(audio: Audio, language: str, settings: Mapping[str, Any], name: str) -> str:
+def _audio(audio: Audio, language: str, settings: Mapping[str, Any], name: str) -> tuple[str, str]:
     url = data_url("audio/wav", drawing.wav_bytes(audio, settings))
     label = WORDS["recording"][language]
     player = f'<audio controls preload="metadata" aria-label="{label}" src="{url}"></audio>'
     pictures = drawing.waveform_svg(audio, language) + drawing.spectrogram_svg(audio, language)
-    return f"{player}{pictures}{_download(url, f'{name}.wav', language)}"
+    return f"{player}{pictures}", _download(url, f"{name}.wav", language)
 
 
 def _download(url: str, name: str, language: str) -> str:

@@ -127,6 +127,42 @@ document.addEventListener("click", (event) => {
   }
 });
 
+/** The settings that a picture of this playground carries in its tEXt chunk, or null. */
+playground.settingsOf = async (file) => {
+  const bytes = new DataView(await file.arrayBuffer());
+  const letters = (from, to) => String.fromCharCode(...new Uint8Array(bytes.buffer.slice(from, to)));
+  if (bytes.byteLength < 20 || letters(1, 4) !== "PNG") return null;
+  for (let place = 8; place + 12 <= bytes.byteLength; ) {
+    const length = bytes.getUint32(place);
+    if (letters(place + 4, place + 8) === "tEXt" && length < 20000) {
+      const [key, text] = letters(place + 8, place + 8 + length).split("\0");
+      if (key === "playground") {
+        try {
+          return JSON.parse(text);
+        } catch {
+          return null;
+        }
+      }
+    }
+    place += 12 + length;
+  }
+  return null;
+};
+
+/** Open the page again with the settings of a picture in its address. */
+playground.restore = async (file) => {
+  const found = await playground.settingsOf(file);
+  if (!found || typeof found.family !== "string") return false;
+  const { family, ...rest } = found;
+  playground.address.set({ tab: family, ...rest });
+  location.reload();
+  return true;
+};
+
+// A page that is left drops its streams; Gradio would report each of them as an error.
+addEventListener("pagehide", () => (console.error = () => {}));
+addEventListener("beforeunload", () => (console.error = () => {}));
+
 /** "3 min 20 s", in words that a screen reader can read out. */
 playground.duration = (seconds) => {
   const whole = Math.max(0, Math.round(seconds));

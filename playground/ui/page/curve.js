@@ -65,7 +65,7 @@
       const known = series.size;
       for (const [step, values] of points) {
         for (const [name, value] of Object.entries(values)) {
-          if (!series.has(name)) series.set(name, { steps: [], values: [], shown: series.size < 3 });
+          if (!series.has(name)) series.set(name, { steps: [], values: [], shown: alike(series, value) });
           append(series.get(name), step, value);
         }
       }
@@ -116,6 +116,13 @@
   const RIGHT = 10;
   const TOP = 8;
   const BOTTOM = 24;
+
+  /** Whether a new line can share the axis of the first one; the others wait to be switched on. */
+  const alike = (series, value) => {
+    const first = series.values().next().value?.values[0];
+    if (first === undefined) return true;
+    return series.size < 4 && value * first > 0 && Math.abs(value) < 6 * Math.abs(first) && Math.abs(first) < 6 * Math.abs(value);
+  };
 
   const nearest = (steps, step) => {
     if (!steps.length) return -1;

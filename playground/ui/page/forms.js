@@ -257,9 +257,22 @@
       fields = (active?.fields ?? []).map((spec) => field(spec, changed));
       for (const f of fields) if (f.spec.name in values) f.set(values[f.spec.name]);
       const visible = makes ? fields.slice(0, form.inSight) : fields;
-      const rest = fields.slice(visible.length);
-      inputs.replaceChildren(...visible.map((f) => f.node), ...(rest.length ? [closedPart(MORE, rest.map((f) => f.node))] : []));
+      const rest = [...fields.slice(visible.length).map((f) => f.node), ...(makes ? [restoring()] : [])];
+      inputs.replaceChildren(...visible.map((f) => f.node), ...(rest.length ? [closedPart(MORE, rest)] : []));
       draw.disabled = !active || !form.checkpoint;
+      element.closest(".looks, .makes")?.classList.toggle("without", !active);
+    };
+    const restoring = () => {
+      const choose = el("input", { type: "file", accept: "image/png", class: "offscreen", tabindex: -1, "aria-hidden": "true" });
+      const label = { en: "Take settings from a picture", ko: "그림에서 설정 가져오기" };
+      const button = el("button", { type: "button", class: "quiet", onclick: () => choose.click() }, say(label));
+      choose.addEventListener("change", async () => {
+        if (choose.files.length && !(await playground.restore(choose.files[0]))) {
+          button.textContent = say({ en: "This picture carries no settings", ko: "설정이 들어 있지 않은 그림입니다" });
+        }
+        choose.value = "";
+      });
+      return el("div", { class: "acts" }, [button, choose]);
     };
     const build = (key, values) => {
       tabs.hidden = makes || form.views.length < 1;
@@ -292,7 +305,8 @@
       next.click();
     });
 
-    element.append(...(picker ? [picker.node] : []), tabs, about, inputs, el("div", { class: "acts" }, [draw, halt]));
+    const acts = el("div", { class: "acts" }, [draw, halt]);
+    element.append(...(picker ? [el("div", { class: "lead-row" }, [picker.node, acts]), about, inputs] : [tabs, about, inputs, acts]));
     const mineHere = here && form.views.some((v) => v.key === asked.view);
     build(mineHere ? asked.view : undefined, mineHere ? asked : {});
     props.value = { family: form.family, checkpoint: form.checkpoint, view: active?.key ?? "", controls: controls() };
@@ -301,14 +315,12 @@
     const named = mineHere && Object.keys(asked).some((k) => !["tab", "__theme", "view"].includes(k));
     if (makes && here && asked.checkpoint && asked.checkpoint !== form.checkpoint) trigger("pick", { token: asked.checkpoint });
     else if (named && makes) go(false);
+    let inSight = false;
     if (!makes) {
-      const seen = new IntersectionObserver((entries) => {
-        if (!drawn && form.checkpoint && entries.some((e) => e.isIntersecting)) {
-          seen.disconnect();
-          go(false);
-        }
-      });
-      seen.observe(element);
+      new IntersectionObserver((entries) => {
+        inSight = entries[entries.length - 1].isIntersecting;
+        if (inSight && !drawn) go(false);
+      }).observe(element);
       if (mineHere) setTimeout(() => element.scrollIntoView({ block: "nearest" }), 300);
     }
 
@@ -318,7 +330,8 @@
       form = props.schema;
       picker?.show(form);
       build(before.key, before.values);
-      if (form.checkpoint && (makes || drawn)) go(true);
+      drawn = false;
+      if (makes || inSight) go(false);
     });
     watch("busy", () => {
       halt.disabled = !props.busy;

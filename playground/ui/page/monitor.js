@@ -124,6 +124,15 @@
       if (!feed || !feed.run) {
         if (feed?.refused) {
           watching = false;
+          pressed = null;
+          if (feed.gone) {
+            mine.change(key, (m) => {
+              m.runs = (m.runs ?? []).filter((r) => r.id !== feed.gone);
+              delete m.current;
+            });
+            playground.tell("mine", { family });
+            forget();
+          }
           show("none");
           message.textContent = feed.refused;
           message.hidden = false;
