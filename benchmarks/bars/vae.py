@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,10 +41,11 @@ def negative_log_likelihood(made: Checkpoint, n: int) -> float:
     x, y = binarised()
     rng = torch.Generator().manual_seed(1)
     told = bool(made.config.labels)
+    model: Any = made.model
     total = 0.0
     for first in range(0, min(n, len(x)), BATCH):
         part = slice(first, min(first + BATCH, n))
-        total += float(made.model.log_prob_bound(x[part], IMPORTANCE_SAMPLES, y[part] if told else None, rng=rng).sum())
+        total += float(model.log_prob_bound(x[part], IMPORTANCE_SAMPLES, y[part] if told else None, rng=rng).sum())
     return (math.log(made.config.labels) if told else 0.0) - total / min(n, len(x))
 
 
@@ -55,11 +57,12 @@ def negative_bound(made: Checkpoint, n: int) -> float:
     """
     x, y = (part[:n] for part in binarised())
     rng = torch.Generator().manual_seed(1)
+    model: Any = made.model
     total, told = 0.0, bool(getattr(made.config, "labels", 0))
     for pictures, labels in zip(x.split(250), y.split(250), strict=True):
         asked = labels if told else None
-        eps = torch.randn(len(pictures), *made.model.noise_shape, generator=rng)
-        loss, _ = made.model(pictures, asked, eps)
+        eps = torch.randn(len(pictures), *model.noise_shape, generator=rng)
+        loss, _ = model(pictures, asked, eps)
         total += float(loss) * len(pictures)
     return total / len(x) + (math.log(made.config.labels) if told else 0.0)
 
@@ -70,8 +73,9 @@ def reconstruction_error(made: Checkpoint, n: int) -> float:
     x, y = test.batch(torch.arange(min(n, len(test))))
     assert y is not None
     told = bool(getattr(made.config, "labels", 0))
+    model: Any = made.model
     errors = [
-        F.mse_loss(made.model.reconstruct(pictures, labels if told else None), pictures).item() * len(pictures)
+        F.mse_loss(model.reconstruct(pictures, labels if told else None), pictures).item() * len(pictures)
         for pictures, labels in zip(x.split(250), y.split(250), strict=True)
     ]
     return sum(errors) / len(x)
