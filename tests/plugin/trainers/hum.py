@@ -26,12 +26,17 @@ class Recipe:
     hoard: int = knob(0, "Megabytes to take at each step", "스텝마다 차지할 메모리(MB)", low=0, high=100_000)
 
 
+def rest(seconds: float) -> None:
+    if seconds:
+        time.sleep(seconds)
+
+
 def train(model: Hum, data: Data, recipe: Recipe, run: Run) -> Iterator[Progress]:
     everything = data.train.x.to(run.device)
     for step in run.steps("em", recipe.iterations):
         likelihood = model.em_step(everything)
         run.examples += len(everything)
-        time.sleep(recipe.pause)
+        rest(recipe.pause)
         yield Progress(step, {"log-likelihood (nats)": likelihood}, phase="em")
 
     torch.rand(3)  # a second phase may draw as it sets up
@@ -50,7 +55,7 @@ def train(model: Hum, data: Data, recipe: Recipe, run: Run) -> Iterator[Progress
                 mean.lerp_(new, 0.05)
         if recipe.hoard:
             hoard.append(torch.ones(recipe.hoard * 262_144))
-        time.sleep(recipe.pause)
+        rest(recipe.pause)
         distance = sum((a - b).norm().item() for a, b in zip(average.parameters(), model.parameters(), strict=True))
         yield Progress(step, {"loss": loss.item(), "distance": distance}, phase="gradient")
 
