@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_UNFINISHED = 40
 MAX_PER_OWNER = 2
+FREE = ("", "")
 LOADED = 64
 """Runs that are over are kept in memory up to this many; the others are read again when asked for."""
 GUESSED_SECONDS = 120.0
@@ -114,8 +115,8 @@ class Jobs:
         self._lock = threading.RLock()
         self._runs: dict[str, _Run] = {}
         self._queue: list[str] = []
-        self._workers: dict[str, str] = {}
-        """Address of each worker -> id of the run on it, or ""."""
+        self._workers: dict[str, tuple[str, str]] = {}
+        """Address of each worker -> the id and attempt of the run on it, or FREE."""
         self._topic = f"playground-{secrets.token_hex(8)}"
         self._client: Any = None
         self._cluster: Any = None
@@ -172,7 +173,7 @@ class Jobs:
         with self._lock:
             gone = set(self._workers) - known
             for address in known:
-                self._workers.setdefault(address, "")
+                self._workers.setdefault(address, FREE)
         for address in gone:
             self._worker_left(address)
 
@@ -236,7 +237,7 @@ class Jobs:
             )
 
     def _enqueue(self, run: _Run, step: bool) -> None:
-        run.attempt, run.step_only, run.future = secrets.token_hex(8), step, None
+        run.attempt, run.step_only, run.worker, run.future = secrets.token_hex(8), step, "", None
         self._queue.append(run.id)
         run.tell({"type": "queued"})
         self._hands.submit(self._fill)
@@ -393,7 +394,7 @@ class Jobs:
         """(place in the queue from 1, estimated seconds until the run starts); (0, 0) where it is not queued."""
         if run.id not in self._queue:
             return 0, 0.0
-        busy = [self._runs[id] for id in self._workers.values() if id]
+        busy = [self._runs[id] for id, _ in self._workers.values() if id in self._runs]
         free_at = [self._needs(other) for other in busy]
         free_at += [0.0] * (max(1, len(self._workers)) - len(free_at))
         heapq.heapify(free_at)
@@ -429,12 +430,12 @@ class Jobs:
 
     def _assign(self) -> list[tuple[_Run, str]]:
         with self._lock:
-            free = [address for address, id in self._workers.items() if not id]
+            free = [address for address, taken in self._workers.items() if taken == FREE]
             chosen = [(self._runs[id], address) for id, address in zip(self._queue, free, strict=False)]
             del self._queue[: len(chosen)]
             for run, address in chosen:
                 run.worker = address
-                self._workers[address] = run.id
+                self._workers[address] = (run.id, run.attempt)
         return chosen
 
     def _send(self, run: _Run, address: str) -> None:
@@ -474,9 +475,9 @@ class Jobs:
         attempt = told.pop("attempt")
         told.pop("worker", None)  # Dask adds the address, which is nobody's business
         with self._lock:
-            for id in self._workers.values():
+            for id, current in self._workers.values():
                 run = self._runs.get(id)
-                if run is not None and run.attempt == attempt and not run.log.over:
+                if run is not None and current == run.attempt == attempt and not run.log.over:
                     if told["type"] == "starting" and run.log.state == "stopping":
                         return
                     run.tell(told)
@@ -485,8 +486,8 @@ class Jobs:
     def _left(self, run: _Run, attempt: str, address: str) -> None:
         """A task is done, for whatever reason: a run that has not told its end was lost."""
         with self._lock:
-            if self._workers.get(address) == run.id and run.attempt == attempt:
-                self._workers[address] = ""
+            if self._workers.get(address) == (run.id, attempt):  # the run itself may be queued again by now
+                self._workers[address] = FREE
             if run.attempt == attempt:
                 run.worker, run.future = "", None
                 if not run.log.over:
@@ -499,19 +500,20 @@ class Jobs:
         action, address = told.get("action"), told.get("worker")
         if action == "add-worker":
             with self._lock:
-                self._workers.setdefault(address, "")
+                self._workers.setdefault(address, FREE)
             self._hands.submit(self._fill)
         elif action == "remove-worker":
             self._worker_left(address)
 
     def _worker_left(self, address: str) -> None:
         with self._lock:
-            run = self._runs.get(self._workers.pop(address, ""))
+            id, attempt = self._workers.pop(address, FREE)
+            run = self._runs.get(id)
         if run is not None:
-            self._hands.submit(self._bereave, run, run.attempt, address)
+            self._hands.submit(self._bereave, run, attempt, address)
 
     def _bereave(self, run: _Run, attempt: str, address: str) -> None:
-        future = run.future
+        future = run.future if run.attempt == attempt else None
         self._left(run, attempt, address)
         if future is not None:
             future.cancel(force=True)
