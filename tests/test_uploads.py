@@ -73,9 +73,11 @@ def test_plain_pictures(tmp_path):
     loaded, skipped = taken(zipped(tmp_path, {f"mine/{name}": body for name, body in good(10).items()}))
     assert not skipped
     assert (len(loaded.train), len(loaded.test)) == (9, 1)
-    assert loaded.train.x.shape[1:] == (3, 16, 16) and loaded.train.x.dtype == torch.uint8
+    assert loaded.train.x.shape[1:] == (3, 16, 16)
+    assert loaded.train.x.dtype == torch.uint8
     assert (loaded.info.classes, loaded.info.captioned, loaded.info.channels) == (0, False, 3)
-    assert loaded.train.labels is None and loaded.train.texts is None
+    assert loaded.train.labels is None
+    assert loaded.train.texts is None
 
 
 def test_pixels_are_kept_where_the_size_fits(tmp_path):
@@ -90,13 +92,15 @@ def test_class_folders(tmp_path):
     files = {f"zoo/{kind}/{k}.jpg": picture(k, kind="JPEG") for kind in ("s10", "s2", "cat") for k in range(10)}
     loaded, _ = taken(zipped(tmp_path, files))
     assert loaded.info.class_names == ("cat", "s2", "s10")
-    assert loaded.test.labels is not None and loaded.test.labels.tolist() == [0, 1, 2]
+    assert loaded.test.labels is not None
+    assert loaded.test.labels.tolist() == [0, 1, 2]
 
 
 def test_train_and_test_folders(tmp_path):
     files = {f"d/{part}/{kind}/{k}.png": picture(k) for part in ("train", "Test") for kind in "ab" for k in range(3)}
     loaded, _ = taken(zipped(tmp_path, files | {"d/train/a/9.png": picture(9)}))
-    assert loaded.info.class_names == ("a", "b") and (len(loaded.train), len(loaded.test)) == (7, 6)
+    assert loaded.info.class_names == ("a", "b")
+    assert (len(loaded.train), len(loaded.test)) == (7, 6)
 
 
 def test_captions_from_metadata(tmp_path):
@@ -106,12 +110,14 @@ def test_captions_from_metadata(tmp_path):
     assert sorted((loaded.train.texts or ()) + (loaded.test.texts or ())) == ["a red thing", "빨간 것"]
     assert loaded.info.captioned
     assert set(skipped) == {"d/2.png", "d/3.png", "d/lost.png"}
-    assert "not there" in skipped["d/lost.png"] and "no text" in skipped["d/2.png"]
+    assert "not there" in skipped["d/lost.png"]
+    assert "no text" in skipped["d/2.png"]
 
 
 def test_metadata_without_its_columns_is_named(tmp_path):
     loaded, skipped = taken(zipped(tmp_path, good() | {"metadata.csv": b"name,words\n0.png,x\n"}))
-    assert not loaded.info.captioned and "no columns file_name and text" in skipped["metadata.csv"]
+    assert not loaded.info.captioned
+    assert "no columns file_name and text" in skipped["metadata.csv"]
 
 
 def test_a_folder_is_read_like_a_zip(tmp_path):
@@ -121,12 +127,14 @@ def test_a_folder_is_read_like_a_zip(tmp_path):
         for k in range(4):
             (folder / kind / f"{k}.png").write_bytes(picture(k))
     (folder / "a" / ".hidden").write_bytes(b"x")
-    os.symlink("/etc/hostname", folder / "a" / "link.png")
+    (folder / "a" / "link.png").symlink_to("/etc/hostname")
     loaded, report = imagefolder.read(folder, "own:mine")
-    assert loaded.info.class_names == ("a", "b") and report.kept == 8
+    assert loaded.info.class_names == ("a", "b")
+    assert report.kept == 8
     assert [(name, reason["en"]) for name, reason in report.skipped] == [("a/link.png", "it is a link")]
     by_path = data.load(folder)
-    assert isinstance(by_path, data.ImageData) and torch.equal(by_path.train.x, loaded.train.x)
+    assert isinstance(by_path, data.ImageData)
+    assert torch.equal(by_path.train.x, loaded.train.x)
 
 
 def test_grey_stays_grey_only_if_all_are(tmp_path):
@@ -164,13 +172,15 @@ def test_pictures_of_every_kind(tmp_path):
     with zipfile.ZipFile(zipped(tmp_path, files)) as archive:
         names = archive.namelist()
     loaded, skipped = taken(tmp_path / "pictures.zip", size=16)
-    assert not skipped and len(loaded.train) + len(loaded.test) == len(names)
+    assert not skipped
+    assert len(loaded.train) + len(loaded.test) == len(names)
     x = torch.empty(10, 3, 16, 16, dtype=torch.uint8)
     train, test = imagefolder.split(10, 0.1)
     x[train], x[test] = loaded.train.x, loaded.test.x
     assert (x[0] == 255).all()
     assert (x[1] == 40_000 >> 8).all()
-    assert x[2][:, :, 12:].max() < 40 and x[2][:, :, :4].min() > 215
+    assert x[2][:, :, 12:].max() < 40
+    assert x[2][:, :, :4].min() > 215
 
 
 @pytest.mark.parametrize(("own", "chosen"), [(8, 16), (24, 28), (30, 28), (31, 32), (48, 32), (49, 64), (300, 64)])
@@ -183,13 +193,15 @@ def test_the_same_zip_gives_the_same_data_whatever_its_order(tmp_path):
     files = {f"{kind}/{k}.png": picture(k) for kind in "ab" for k in range(12)}
     first, _ = taken(zipped(tmp_path, files))
     second, _ = taken(zipped(tmp_path, dict(reversed(files.items())), "other.zip"))
-    assert torch.equal(first.train.x, second.train.x) and torch.equal(first.test.x, second.test.x)
+    assert torch.equal(first.train.x, second.train.x)
+    assert torch.equal(first.test.x, second.test.x)
 
 
 def test_what_systems_leave_behind_is_not_mentioned(tmp_path):
     litter = {"__MACOSX/._0.png": b"x", ".DS_Store": b"x", "d/.git/config": b"x", "Thumbs.db": b"x"}
     loaded, skipped = taken(zipped(tmp_path, good() | litter))
-    assert not skipped and len(loaded.train) == 3
+    assert not skipped
+    assert len(loaded.train) == 3
 
 
 NAMES = st.lists(st.text("ab/.1", min_size=1, max_size=12), min_size=1, max_size=12)
@@ -215,7 +227,8 @@ def test_digits_in_names_sort_by_value():
 def test_an_upload_is_private_and_deleted_for_good(tmp_path, runs):
     token = data.upload(zipped(tmp_path, good()))
     folder = runs / "uploads" / token
-    assert len(token) == 32 and {file.name for file in folder.iterdir()} == {"about.json", "pictures.safetensors"}
+    assert len(token) == 32
+    assert {file.name for file in folder.iterdir()} == {"about.json", "pictures.safetensors"}
     if os.name == "posix":
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert data.load(f"own:{token}").info.name == f"own:{token}"
@@ -258,7 +271,9 @@ def test_a_full_disk_leaves_nothing(tmp_path, runs, monkeypatch):
 def test_progress_is_told(tmp_path):
     told = []
     data.upload(zipped(tmp_path, good()), progress=told.append)
-    assert told == sorted(told) and told[0] == 0 and told[-1] == 1
+    assert told == sorted(told)
+    assert told[0] == 0
+    assert told[-1] == 1
 
 
 # --- Hostile zips ---------------------------------------------------------------------------------------------
@@ -281,7 +296,8 @@ def test_a_bomb_that_lies_about_its_size_gives_no_more_than_it_said(tmp_path):
     body = path.read_bytes().replace(struct.pack("<L", 20_000_000), struct.pack("<L", 1000))
     path.write_bytes(body)
     loaded, skipped = taken(path)
-    assert list(skipped) == ["x.bmp"] and loaded.info.size == 3
+    assert list(skipped) == ["x.bmp"]
+    assert loaded.info.size == 3
 
 
 def test_pixels_are_counted_before_they_are_decoded(tmp_path):
@@ -294,7 +310,8 @@ def test_pixels_are_counted_before_they_are_decoded(tmp_path):
 
     files = good() | {"giant.png": png(60_000, 60_000), "large.png": png(10_000, 6_000), "huge.png": png(2**31, 2**31)}
     loaded, skipped = taken(zipped(tmp_path, files))
-    assert len(loaded.train) == 3 and set(skipped) == {"giant.png", "large.png", "huge.png"}
+    assert len(loaded.train) == 3
+    assert set(skipped) == {"giant.png", "large.png", "huge.png"}
     assert skipped["giant.png"] == skipped["large.png"] == "it has too many pixels"
 
 
@@ -317,14 +334,17 @@ def test_every_limit_holds(tmp_path, limits, message):
 def test_limits_of_one_file_skip_that_file(tmp_path, limits, message):
     small = {f"{k}.png": picture(k, (10, 10)) for k in range(3)}
     loaded, skipped = taken(zipped(tmp_path, small | {"big.png": picture(9)}), limits=replace(LIMITS, **limits))
-    assert list(skipped) == ["big.png"] and message in skipped["big.png"] and len(loaded.train) == 2
+    assert list(skipped) == ["big.png"]
+    assert message in skipped["big.png"]
+    assert len(loaded.train) == 2
 
 
 def test_names_never_leave_the_folder(tmp_path, runs):
     names = ["../out.png", "/abs.png", "a/../../out.png", "..\\out.png", "C:\\out.png", "a/" * 20 + "x.png", "y" * 600]
-    before = {path for path in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     loaded, skipped = taken(zipped(tmp_path, good() | {name: picture() for name in names}))
-    assert len(loaded.train) + len(loaded.test) == 4 and len(skipped) == len(names)
+    assert len(loaded.train) + len(loaded.test) == 4
+    assert len(skipped) == len(names)
     assert sum("outside the folder" in reason for reason in skipped.values()) == 5
     new = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")} - {path.name for path in before}
     assert new == {"pictures.zip", "runs"}
@@ -352,7 +372,8 @@ def test_links_are_not_followed(tmp_path):
 def test_archives_within_are_not_opened(tmp_path):
     inner = zipped(tmp_path, good(), "inner.zip").read_bytes()
     _, skipped = taken(zipped(tmp_path, good() | {"inner.zip": inner, "inner.png": inner}))
-    assert "not opened" in skipped["inner.zip"] and skipped["inner.png"] == "it is not a picture"
+    assert "not opened" in skipped["inner.zip"]
+    assert skipped["inner.png"] == "it is not a picture"
 
 
 def test_encrypted_and_oddly_packed_files_are_named(tmp_path):
@@ -365,13 +386,15 @@ def test_encrypted_and_oddly_packed_files_are_named(tmp_path):
     body[at + 8] |= 1
     path.write_bytes(body)
     _, skipped = taken(path)
-    assert "encrypted" in skipped["locked.png"] and "deflate" in skipped["lzma.png"]
+    assert "encrypted" in skipped["locked.png"]
+    assert "deflate" in skipped["lzma.png"]
 
 
 def test_thousands_of_empty_files(tmp_path):
     empty = {f"{k}.png": b"" for k in range(1000)}
     loaded, skipped = taken(zipped(tmp_path, good() | {f"e/{name}": body for name, body in empty.items()}))
-    assert len(loaded.train) == 3 and len(skipped) == 1000
+    assert len(loaded.train) == 3
+    assert len(skipped) == 1000
     refused(zipped(tmp_path, empty), "Too few pictures: 0 could be read, 1000 could not")
     header = b"PK\x01\x02" + bytes(42)
     (tmp_path / "directory.zip").write_bytes(header * 60_000)
@@ -412,7 +435,8 @@ def test_a_truncated_picture_is_named_and_the_others_kept(tmp_path):
         "head.gif": b"GIF89a",
     }
     loaded, skipped = taken(zipped(tmp_path, good() | broken))
-    assert set(skipped) == set(broken) and len(loaded.train) + len(loaded.test) == 4
+    assert set(skipped) == set(broken)
+    assert len(loaded.train) + len(loaded.test) == 4
 
 
 @settings(max_examples=60, deadline=None)
@@ -432,8 +456,7 @@ def test_a_zip_with_wrong_bytes_is_read_or_refused(tmp_path_factory, seed):
     path.write_bytes(body)
     try:
         loaded, report = imagefolder.read(path, "own:x")
-    except data.BadData as refusal:
-        assert refusal.text["en"] and refusal.text["ko"]
-    else:
-        assert report.kept == len(loaded.train) + len(loaded.test) >= 2
-        json.dumps(report.skipped)
+    except data.BadData:
+        return
+    assert report.kept == len(loaded.train) + len(loaded.test) >= 2
+    assert json.loads(json.dumps(report.skipped)) == [list(skip) for skip in report.skipped]

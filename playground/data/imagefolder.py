@@ -119,7 +119,7 @@ def read(
     if len(kept) < 2:
         raise BadData(
             f"Too few pictures: {len(kept)} could be read, {len(skipped)} could not, and training needs two or more.",
-            f"사진이 너무 적습니다. 읽은 사진 {len(kept)}장, 읽지 못한 파일 {len(skipped)}개입니다. 두 장 이상 필요합니다.",
+            f"사진이 너무 적습니다. 읽은 사진 {len(kept)}장, 읽지 못한 파일 {len(skipped)}개로, 두 장 이상 필요합니다.",
         )
     names = [name for name, _ in kept]
     whole, in_test, class_names = _assembled(names, [picture for _, picture in kept], texts)
@@ -403,7 +403,7 @@ def fit(image: Image.Image, side: int) -> np.ndarray:
 
 
 def natural_side(entries: Sequence[Entry], limits: Limits) -> int:
-    """The one of `SIDES` nearest to the shorter side of most pictures, by a look at a hundred, and not too much in all."""
+    """The one of `SIDES` nearest to most pictures' shorter side, by a look at a hundred, within the limits."""
     shorter: list[int] = []
     for entry in entries[:: len(entries) // 100 + 1]:
         try:

@@ -104,7 +104,7 @@ def _parsed(name: str, size: int | None) -> tuple[str, int | None]:
             f"There is no data set {name!r}; there are {', '.join(SETS)}.",
             f"{name!r}라는 데이터는 없습니다. 사용할 수 있는 데이터: {', '.join(SETS)}.",
         )
-    if size is not None and (size not in SIDES or base in SETS and SETS[base].offers == ("points",)):
+    if size is not None and (size not in SIDES or (base in SETS and SETS[base].offers == ("points",))):
         raise BadData(
             f"{name!r}: pictures can be {SIDES[0]} to {SIDES[-1]} pixels wide, and points have no size.",
             f"{name!r}: 사진의 크기는 {SIDES[0]}~{SIDES[-1]}픽셀이며, 점 데이터에는 크기가 없습니다.",

@@ -60,7 +60,7 @@ def fetch(remote: Remote, folder: Path, progress: Callable[[int], None] = lambda
             answers.append(f"{url}: {error or type(error).__name__}")
             continue
         if digest(part, remote.checksum) == remote.checksum:
-            os.replace(part, target)
+            part.replace(target)
             return target
         part.unlink()
         answers.append(f"{url}: what arrived is not the file that its publisher describes (wrong checksum)")
@@ -125,6 +125,6 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

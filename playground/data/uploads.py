@@ -7,7 +7,6 @@ the token can train on the pictures and delete them; nothing lists the tokens.
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
@@ -41,7 +40,7 @@ def upload(
     draft.mkdir(mode=0o700, parents=True)
     try:
         _write(draft, data, report)
-        os.rename(draft, _uploads() / token)
+        draft.rename(_uploads() / token)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return token
