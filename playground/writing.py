@@ -1,0 +1,179 @@
+"""Outputs of views as files: PNG, SVG, WAV, text, or arrays for another program."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from playground import comparing, drawing
+from playground.batches import Batch
+from playground.contract import Audio, Curve, Family, Graph, HeatMap, Mel, Output, Sheet, Table, Told, World
+
+FORMATS = ("png", "npy", "wav")
+
+
+class Writer(Protocol):
+    """Takes batches as they are whole; `written` names the finished files."""
+
+    written: list[Path]
+
+    def add(self, batch: Batch, n: int) -> None:
+        """Write one of the batches that hold `n` samples together."""
+        ...
+
+
+@contextmanager
+def opened(out: Path, name: str, form: str | None, settings: Mapping[str, Any]) -> Iterator[Writer]:
+    """A writer into the folder `out`. Files of arrays are there only once they are whole."""
+    out.mkdir(parents=True, exist_ok=True)
+    if form != "npy":
+        yield Files(out, name, form, settings)
+        return
+    arrays = Arrays(out, settings)
+    try:
+        yield arrays
+        arrays.finish()
+    finally:
+        arrays.clear()
+
+
+class Files:
+    """A file for each output, named after the view and numbered where there are several."""
+
+    def __init__(self, out: Path, name: str, form: str | None, settings: Mapping[str, Any]):
+        self.out, self.name, self.form, self.settings = out, name, form, settings
+        self.written: list[Path] = []
+
+    def add(self, batch: Batch, n: int) -> None:
+        made = [(o, kind) for o in batch.outputs if (kind := suffix(o)) and self.form in (None, kind)]
+        if not made:
+            kinds = ", ".join(dict.fromkeys(suffix(o) for o in batch.outputs))
+            raise Told(
+                f"--format {self.form}: this view draws no {self.form}; it draws {kinds}",
+                f"--format {self.form}: 이 보기의 결과는 {kinds} 형식입니다",
+            )
+        settings = {**self.settings, **plain(batch.settings)}
+        for output, kind in made:
+            number = f"-{len(self.written) + 1}" if self.written else ""
+            path = self.out / f"{self.name}{number}.{kind}"
+            path.write_bytes(encoded(output, settings))
+            self.written.append(path)
+
+
+def suffix(output: Output) -> str:
+    """The kind of file that suits an output."""
+    if isinstance(output, (Sheet, HeatMap, Mel, World)):
+        return "png"
+    if isinstance(output, Audio):
+        return "wav"
+    return "svg" if isinstance(output, (Curve, Graph)) else "md" if isinstance(output, Table) else "txt"
+
+
+def encoded(output: Output, settings: Mapping[str, Any]) -> bytes:
+    """The file of an output, `settings` kept in pictures and recordings."""
+    if isinstance(output, Sheet):
+        return drawing.sheet_png(output, settings)
+    if isinstance(output, (HeatMap, Mel, World)):
+        return drawing.heat_map_png(output, settings)
+    if isinstance(output, Audio):
+        return drawing.wav_bytes(output, settings)
+    if isinstance(output, Curve):
+        return drawing.curve_svg(output).encode()
+    if isinstance(output, Graph):
+        return drawing.graph_svg(output).encode()
+    return (comparing.markdown(output) if isinstance(output, Table) else output.text["en"] + "\n").encode()
+
+
+def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a line of text can hold: no pictures, no recordings."""
+    return {k: v for k, v in settings.items() if v is None or isinstance(v, (str, int, float, bool))}
+
+
+class Arrays:
+    """samples.npy, float32 in [0, 1]: (N, H, W), or (N, C, H, W) in colour; labels.npy (N,) int64; settings.json."""
+
+    def __init__(self, out: Path, settings: Mapping[str, Any]):
+        self.out, self.settings = out, dict(settings)
+        self.written: list[Path] = []
+        self.filled = 0
+        self.arrays: dict[str, np.memmap] = {}
+
+    def add(self, batch: Batch, n: int) -> None:
+        sheet = next((o for o in batch.outputs if isinstance(o, Sheet)), None)
+        if sheet is None:
+            kinds = ", ".join(type(o).__name__ for o in batch.outputs)
+            raise Told(
+                f"--format npy: this view draws no pictures, but {kinds}",
+                f"--format npy: 이 보기는 그림이 아니라 {kinds} 결과를 냅니다",
+            )
+        x = sheet.pictures.detach().float().clamp(0, 1).cpu().numpy()
+        x = x[:, 0] if x.shape[1] == 1 else x
+        if not self.arrays:
+            self.settings |= plain(batch.settings)
+            n = len(x) if n <= batch.size else n  # one batch: whatever the view draws
+            self._open("samples", (n, *x.shape[1:]), "float32")
+            if batch.labels is not None and len(batch.labels) == len(x):
+                self._open("labels", (n,), "int64")
+        rows = slice(self.filled, self.filled + len(x))
+        self.arrays["samples"][rows] = x
+        if "labels" in self.arrays and batch.labels is not None:
+            self.arrays["labels"][rows] = batch.labels.numpy()
+        self.filled += len(x)
+
+    def _open(self, name: str, shape: tuple[int, ...], kind: str) -> None:
+        self.arrays[name] = np.lib.format.open_memmap(self._draft(name), "w+", kind, shape)
+
+    def _draft(self, name: str) -> Path:
+        return self.out / f".{name}-{os.getpid()}.part"
+
+    def finish(self) -> None:
+        """Give the files their names. Raises RuntimeError where the view drew another number than asked for."""
+        for array in self.arrays.values():
+            if self.filled != len(array):
+                raise RuntimeError(f"the view drew {self.filled} samples where {len(array)} were asked for")
+            array.flush()
+        for name in self.arrays:
+            self.written.append(self._draft(name).replace(self.out / f"{name}.npy"))
+        if "labels" not in self.arrays:
+            (self.out / "labels.npy").unlink(missing_ok=True)  # of an earlier call: they are not these samples'
+        path = self.out / "settings.json"
+        path.write_text(json.dumps({**self.settings, "n": self.filled}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        self.written.append(path)
+
+    def clear(self) -> None:
+        for name in self.arrays:
+            self._draft(name).unlink(missing_ok=True)
+
+
+# --- Comparisons ----------------------------------------------------------------------------------------------
+
+GAP = 24
+
+
+def comparison(family: Family, sides: Sequence[comparing.Side], out: Path, settings: Mapping[str, Any]) -> list[Path]:
+    """The two sides' first pictures in one PNG, ours on the left, and the table as JSON."""
+    table = comparing.table(family, list(sides))
+    columns = [column["en"] for column in table.columns]
+    rows = [[cell["en"] if isinstance(cell, dict) else cell for cell in row] for row in table.rows]
+    path = out / "comparison.json"
+    path.write_text(json.dumps({"columns": columns, "rows": rows}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    sheets = [next((o for o in side.outputs if isinstance(o, Sheet)), None) for side in sides]
+    if None in sheets:
+        return [path]
+    images = [drawing.sheet_image(sheet) for sheet in sheets if sheet]
+    width = sum(image.width for image in images) + GAP * (len(images) - 1)
+    joined = Image.new("RGBA", (width, max(image.height for image in images)))
+    left = 0
+    for image in images:
+        joined.paste(image, (left, 0))
+        left += image.width + GAP
+    metadata = {"family": family.name, "sides": [side.name for side in sides], **settings}
+    (out / "comparison.png").write_bytes(drawing.png_bytes(joined, metadata))
+    return [out / "comparison.png", path]

@@ -1,0 +1,85 @@
+"""A small model of any family, and checkpoints of it, without naming the family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from playground import checkpoint as checkpoints
+from playground import data, registry
+from playground.checkpoint import About, Checkpoint
+from playground.contract import Data, Family, Progress, configure
+from trainers.driver import Job, Run, job_from_preset, phase_fields, plan
+
+EMBEDDED = {"images": "digits", "labelled images": "digits", "captioned images": "shapes", "points": "moons"}
+"""What a family may ask for, and a set of it that is always there."""
+
+
+def embedded(family: Family) -> list[str]:
+    """The embedded sets that the family trains on; a family of others brings its fast preset's, where it is there."""
+    found = list(dict.fromkeys(EMBEDDED[kind] for kind in family.trains_on if kind in EMBEDDED))
+    present = {listing.name for listing in data.catalogue() if listing.present}
+    fast = job_from_preset(family.name, "fast").dataset
+    return found or [fast] * (fast.partition(":")[0] in present)
+
+
+@cache
+def load(name: str) -> Data:
+    return data.load(name)
+
+
+def job(family: str, dataset: str, steps: int = 20, **changes: Any) -> Job:
+    """The family's fast preset at so many steps a phase, on the data set: its nets are small."""
+    recipe = registry.reference(family) if changes.get("reference") else registry.trainer(family)
+    kind = getattr(recipe, "Recipe", registry.trainer(family).Recipe)
+    short = dict.fromkeys(phase_fields(kind()), steps)
+    batch = {"batch_size": 16} if "batch_size" in {f.name for f in fields(kind)} else {}
+    return job_from_preset(
+        family, "fast", dataset=dataset, minutes=0.0, recipe={**short, **batch, **changes.pop("recipe", {})}, **changes
+    )
+
+
+def model(family: Family, dataset: str, seed: int = 0) -> Checkpoint:
+    """An untrained model with the fast preset's architecture for the data set."""
+    torch.manual_seed(seed)
+    info = load(dataset).info
+    config = configure(family.Config, info, **job_from_preset(family.name, "fast").config)
+    about = About(dataset=dataset, hardware="tests", figures={"loss": 1.5})
+    return Checkpoint(family.name, family.Model(config).eval(), config, info, about)
+
+
+def reference(family: Family, dataset: str) -> Checkpoint:
+    """The untrained counterpart at its smallest: settings that have a lower bound get it."""
+    torch.manual_seed(0)
+    module, info = registry.reference(family.name), load(dataset).info
+    made = Checkpoint(family.name, nn.Identity(), configure(module.Config, info), info, About(dataset=dataset))
+    made.model, made.side = module.Model(made.config).eval(), "reference"
+    return made
+
+
+def course(job: Job) -> tuple[nn.Module, Iterator[Progress]]:
+    """A model and the bare generator that trains it: no driver, no files."""
+    planned = plan(job, load(job.dataset))
+    torch.manual_seed(job.seed)
+    run = Run(job.seed, getattr(planned.recipe, "batch_size", 1))
+    built = planned.build(planned.config)
+    built.train()
+    return built, planned.train(built, planned.data, planned.recipe, run)
+
+
+def save_both(family: Family, dataset: str, folder: Path) -> dict[str, Path]:
+    """Checkpoint folders of both sides."""
+    return {
+        "ours": checkpoints.save(folder / "ours", model(family, dataset)),
+        "reference": checkpoints.save_reference(folder / "reference", reference(family, dataset)),
+    }
+
+
+def same(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
+    return set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
