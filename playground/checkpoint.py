@@ -19,8 +19,9 @@ import os
 import re
 import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -328,14 +329,14 @@ def _read_description(described: Any, where: str) -> tuple[Family, DataInfo, Abo
     return registry.family(name), info, about
 
 
-def read_fields(kind: type, values: Any, where: str) -> Any:
+def read_fields(kind: Any, values: Any, where: str) -> Any:
     """A dataclass of `kind` from JSON: every field there, none unknown, each of the right type. Raises `Damaged`."""
     names = {f.name for f in fields(kind)}
     if not isinstance(values, dict) or set(values) != names:
         odd = sorted(names ^ set(values)) if isinstance(values, dict) else ["the whole"]
         raise Damaged(f"{where}: {odd[0]}: missing or unknown")
     tidy = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    plain = kind() if kind is not DataInfo else DataInfo(name="")
+    plain: Any = kind() if kind is not DataInfo else DataInfo(name="")
     for name, value in tidy.items():
         wanted = type(getattr(plain, name))
         if wanted is float and type(value) is int:
@@ -423,10 +424,16 @@ def _snapshots(checkpoint: Checkpoint) -> Iterator[Snapshot]:
     assert checkpoint.folder is not None
     family = registry.family(checkpoint.family)
 
-    def build(path: Path) -> nn.Module:
-        model = family.Model(checkpoint.config)
+    yield from read_snapshots(checkpoint.folder, lambda: family.Model(checkpoint.config))
+
+
+def read_snapshots(folder: Path, build: Callable[[], nn.Module]) -> Iterator[Snapshot]:
+    """The snapshots in a folder, oldest first; each fills a model made by `build` when it is looked at."""
+
+    def loaded(path: Path) -> nn.Module:
+        model = build()
         model.load_state_dict(read_state(path, model.state_dict(), cast=True))
         return model.eval()
 
-    for path in sorted(checkpoint.folder.glob("snapshot-*.safetensors")):
-        yield Snapshot(int(path.stem.partition("-")[2]), lambda path=path: build(path))
+    for path in sorted(folder.glob("snapshot-*.safetensors")):
+        yield Snapshot(int(path.stem.partition("-")[2]), partial(loaded, path))

@@ -134,7 +134,8 @@ class DataInfo:
 class Data(Protocol):
     """A data set: `info`, a training part and a held-out part."""
 
-    info: DataInfo
+    @property
+    def info(self) -> DataInfo: ...
 
     @property
     def train(self) -> Examples: ...
@@ -146,9 +147,14 @@ class Data(Protocol):
 class Examples(Protocol):
     """One part of a data set. Pictures are `x` (N, C, H, W) uint8; `labels` (N,) int64 or None; `texts` or None."""
 
-    x: Any
-    labels: Tensor | None
-    texts: Sequence[str] | None
+    @property
+    def x(self) -> Any: ...
+
+    @property
+    def labels(self) -> Tensor | None: ...
+
+    @property
+    def texts(self) -> Sequence[str] | None: ...
 
     def __len__(self) -> int: ...
 

@@ -17,7 +17,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -87,7 +87,7 @@ class Plan:
     config: Any
     recipe: Any
     build: Callable[[Any], nn.Module]
-    train: Callable[..., Iterator[Progress]]
+    train: Callable[..., Generator[Progress]]
 
 
 def job_from_preset(family: str, preset: str, **changes: Any) -> Job:
@@ -110,28 +110,23 @@ def job_from_preset(family: str, preset: str, **changes: Any) -> Job:
     return Job(family=family, preset=preset, **merged)
 
 
-def trains_reference_alone(family: Family) -> bool:
-    """Whether the counterpart brings a training loop of its own rather than sharing the family's."""
-    return hasattr(registry.reference(family.name), "train")
-
-
 def plan(job: Job, data: Data | None = None) -> Plan:
     """Look a job up and check its settings. Raises `UnknownFamily`, `BadSetting`, `DataMissing` or `BadData`."""
     from playground.data import load
 
     family = registry.family(job.family)
     trainer = registry.trainer(job.family)
-    data = data or load(job.dataset)
-    module = registry.reference(job.family) if job.reference else None
+    chosen: Data = data or load(job.dataset)
+    module: Any = registry.reference(job.family) if job.reference else None
     config_type = module.Config if module else family.Config
     own_loop = module is not None and hasattr(module, "train")
     recipe_type = module.Recipe if own_loop else trainer.Recipe
-    config = configure(config_type, data.info, **_known(config_type, job.config, strict=module is None))
+    config = configure(config_type, chosen.info, **_known(config_type, job.config, strict=module is None))
     recipe = _settings(recipe_type, _known(recipe_type, job.recipe, strict=not own_loop))
     return Plan(
         job=job,
         family=family,
-        data=data,
+        data=chosen,
         config=config,
         recipe=recipe,
         build=module.Model if module else family.Model,
@@ -817,13 +812,7 @@ def scene(planned: Plan, folder: Path, seed: int = 0) -> Scene:
 
 
 def run_snapshots(planned: Plan, folder: Path) -> list[Snapshot]:
-    def build(path: Path) -> nn.Module:
-        model = planned.build(planned.config)
-        model.load_state_dict(checkpoints.read_state(path, model.state_dict(), cast=True))
-        return model.eval()
-
-    paths = sorted((Path(folder) / "snapshots").glob("snapshot-*.safetensors"))
-    return [Snapshot(int(p.stem.partition("-")[2]), lambda p=p: build(p)) for p in paths]
+    return list(checkpoints.read_snapshots(Path(folder) / "snapshots", lambda: planned.build(planned.config)))
 
 
 # --- What a run leaves ----------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ ARRAYS = ("components_", "mean_", "explained_variance_", "noise_variance_")
 class Model(nn.Module):
     """One fitted `sklearn.decomposition.PCA` for each group, its arrays held as buffers."""
 
+    noise_variance_: Tensor
+
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
