@@ -189,8 +189,8 @@ def replace_folder(draft: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
     if folder.exists():
-        os.rename(folder, old)
-    os.rename(draft, folder)
+        folder.rename(old)
+    draft.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -72,8 +72,9 @@ def check_settings(settings: Any) -> Any:
     Checks each field's type against its default's (an int passes for a float), its bounds and its choices.
     """
     for f in fields(settings):
-        value, about = getattr(settings, f.name), f.metadata
-        wanted = type(f.default)
+        value: Any = getattr(settings, f.name)
+        about = f.metadata
+        wanted: type = type(f.default)
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
             object.__setattr__(settings, f.name, value)
@@ -83,12 +84,12 @@ def check_settings(settings: Any) -> Any:
                 f"{f.name} = {value!r}: expected {wanted.__name__}, not {kind}",
                 f"{f.name} = {value!r}: {kind}이(가) 아니라 {wanted.__name__} 값이어야 합니다",
             )
-        if wanted is float and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise BadSetting(
                 f"{f.name} = {value!r}: expected a finite number", f"{f.name} = {value!r}: 유한한 수여야 합니다"
             )
         low, high, choices = about.get("low"), about.get("high"), about.get("choices") or ()
-        if low is not None and value < low or high is not None and value > high:
+        if (low is not None and value < low) or (high is not None and value > high):
             raise BadSetting(
                 f"{f.name} = {value!r}: must lie between {low} and {high}",
                 f"{f.name} = {value!r}: {low} 이상 {high} 이하여야 합니다",

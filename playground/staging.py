@@ -61,7 +61,7 @@ def resolve(view: View, config: Any, info: DataInfo, raw: Mapping[str, Any]) -> 
 
 
 def _checked(control: Control, config: Any, info: DataInfo, value: Any) -> Any:
-    if value is None or value == "" and control.kind != "text":
+    if value is None or (value == "" and control.kind != "text"):
         value = default(control, config, info)
     check = {"number": _number, "seed": _seed, "choice": _choice, "text": _text}.get(control.kind, _media)
     return check(control, config, info, value)
@@ -87,9 +87,9 @@ def _number(control: Control, config: Any, info: DataInfo, value: Any) -> float 
         number = float(value)
     except (TypeError, ValueError):
         raise _bad(control, value, "expected a number", "수여야 합니다") from None
-    if not math.isfinite(number) or whole and number != int(number):
+    if not math.isfinite(number) or (whole and number != int(number)):
         raise _bad(control, value, f"expected a {'whole' if whole else 'finite'} number", "올바른 수가 아닙니다")
-    if low is not None and number < low or high is not None and number > high:
+    if (low is not None and number < low) or (high is not None and number > high):
         raise _bad(control, value, f"must lie between {low} and {high}", f"{low} 이상 {high} 이하여야 합니다")
     return int(number) if whole else number
 
@@ -108,7 +108,7 @@ def _seed(control: Control, config: Any, info: DataInfo, value: Any) -> int:
 def _choice(control: Control, config: Any, info: DataInfo, value: Any) -> Any:
     options = control.options(config, info)
     for words, v in options:
-        if v == value or isinstance(value, str) and value in (str(v), *words.values()):
+        if v == value or (isinstance(value, str) and value in (str(v), *words.values())):
             return v
     listed = ", ".join(str(v) for _, v in options)
     raise _bad(control, value, f"must be one of {listed}", f"다음 중 하나여야 합니다: {listed}")
@@ -165,7 +165,5 @@ def render(view: View, model: nn.Module, config: Any, scene: Scene, raw: Mapping
 
 def draw(view: View, model: nn.Module, config: Any, scene: Scene, raw: Mapping[str, Any]) -> list[Output]:
     """The view's last outputs."""
-    made: list[Output] = []
-    for made in render(view, model, config, scene, raw):
-        pass
+    *_, made = render(view, model, config, scene, raw)
     return made

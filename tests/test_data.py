@@ -529,8 +529,8 @@ def test_emoji_come_from_the_package(server, no_data, monkeypatch):
         code: {"unicode": code, "name": f"name of {code}", "category": "people"}
         for code in ("1f600", "1f436", "1f466-1f3fb", "1f1f0-1f1f7")
     }
-    files = {f"package/assets/png/{code}.png": picture.getvalue() for code in signs}
-    files["package/emoji.json"] = json.dumps(signs).encode()
+    files = {f"emojione-2.2.7/assets/png/{code}.png": picture.getvalue() for code in signs}
+    files["emojione-2.2.7/emoji.json"] = json.dumps(signs).encode()
     remote = server.offer(readers.EMOJI_PACKED, tarball(files))
     monkeypatch.setitem(SETS, "emoji", replace(SETS["emoji"], remotes=(remote,)))
     loaded = data.load("emoji")

@@ -419,7 +419,7 @@ class Course:
         half = {k: v.to(torch.bfloat16) if v.is_floating_point() else v for k, v in state.items()}
         draft = folder / f".draft-{os.getpid()}"
         _write_tensors(half, draft)
-        os.replace(draft, folder / f"snapshot-{self.step:07d}.safetensors")
+        draft.replace(folder / f"snapshot-{self.step:07d}.safetensors")
 
 
 def _copies(model: nn.Module) -> dict[str, Tensor]:

@@ -301,7 +301,7 @@ class Folder:
                 check("files in the folder", "폴더 안의 파일", n, self.limits.entries)
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode):
-                    yield Entry(name, status.st_size, partial(path.open, "rb"))
+                    yield Entry(name, status.st_size, partial(io.FileIO, path))
                 else:
                     skipped.append((name, Skip("it is a link", "링크 파일입니다").text))
 
@@ -324,7 +324,8 @@ def read_texts(
 
     With captions, a picture without one joins `skipped`, as does each picture that a `metadata.csv` names in vain.
     """
-    tables, others = [], []
+    tables: list[Entry] = []
+    others: list[Entry] = []
     for entry in entries:
         (tables if PurePosixPath(entry.name).name == "metadata.csv" else others).append(entry)
     check("bytes in metadata.csv", "metadata.csv의 바이트", sum(table.size for table in tables), limits.metadata)

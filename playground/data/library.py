@@ -85,7 +85,11 @@ def download(name: str, progress: Progress | None = None) -> None:
                 return
             total, before = sum(remote.size for remote in known.remotes), 0
             for remote in known.remotes:
-                fetch(remote, folder, lambda done, before=before: tell(before + done, total))
+
+                def tell_more(done: int, before: int = before) -> None:
+                    tell(before + done, total)
+
+                fetch(remote, folder, tell_more)
                 before += remote.size
             known.unpack(folder)
     except (Failed, OSError) as error:

@@ -90,8 +90,10 @@ def point_data(draw: Callable[[int, np.random.RandomState], Drawn], credit: str)
 
     def part(n: int, seed: int) -> Points:
         x, labels = draw(n, np.random.RandomState(seed))
-        x = torch.from_numpy(x.clip(-1, 1).astype(np.float32))
-        return Points(x, None if labels is None else torch.from_numpy(labels).long())
+        return Points(
+            torch.from_numpy(x.clip(-1, 1).astype(np.float32)),
+            None if labels is None else torch.from_numpy(labels).long(),
+        )
 
     train, test = part(N_TRAIN, seed=0), part(N_TEST, seed=1)
     n_classes = 0 if train.labels is None else int(train.labels.max()) + 1

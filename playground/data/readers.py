@@ -24,7 +24,7 @@ from playground.data.remote import whole
 
 Files = Sequence[Path]
 
-CIFAR_PACKED, EMOJI_PACKED = "cifar-10-binary.tar.gz", "emojione-2.2.7.tgz"
+CIFAR_PACKED, EMOJI_PACKED = "cifar-10-binary.tar.gz", "emojione-2.2.7.tar.gz"
 
 MNIST_CREDIT = "MNIST, Y. LeCun, C. Cortes and C. J. C. Burges (1998); CC BY-SA 3.0"
 FASHION_CREDIT = "Fashion-MNIST, H. Xiao, K. Rasul and R. Vollgraf (2017), Zalando SE; MIT licence"
@@ -182,10 +182,11 @@ def unpack_emoji(folder: Path) -> None:
         pictures: dict[str, bytes] = {}
         for member in tar:
             if source := tar.extractfile(member):
-                if member.name == "package/emoji.json":
+                _, _, name = member.name.partition("/")  # below the folder that the archive wraps everything in
+                if name == "emoji.json":
                     signs = {sign["unicode"]: sign for sign in json.load(source).values()}
-                elif re.fullmatch(r"package/assets/png/[0-9a-f-]+\.png", member.name):
-                    pictures[Path(member.name).stem] = source.read()
+                elif re.fullmatch(r"assets/png/[0-9a-f-]+\.png", name):
+                    pictures[Path(name).stem] = source.read()
         for code in sorted(signs.keys() & pictures.keys()):
             if not re.search("-1f3f[b-f]", code):
                 target.writestr(f"emoji/{code}.png", pictures[code])

@@ -28,7 +28,7 @@ class Remote:
     """A file that a publisher offers.
 
     urls: the same file at several places, tried in turn. checksum: "md5:...", "sha256:..." or "sha512:...", in
-    hexadecimal. size: in bytes, to weigh the progress of several files.
+    hexadecimal, or "" where the publisher gives none. size: in bytes, to weigh the progress of several files.
     """
 
     name: str
@@ -59,7 +59,7 @@ def fetch(remote: Remote, folder: Path, progress: Callable[[int], None] = lambda
         except (httpx.HTTPError, OSError) as error:
             answers.append(f"{url}: {error or type(error).__name__}")
             continue
-        if digest(part, remote.checksum) == remote.checksum:
+        if not remote.checksum or digest(part, remote.checksum) == remote.checksum:
             part.replace(target)
             return target
         part.unlink()

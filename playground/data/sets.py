@@ -99,9 +99,8 @@ FACES_REMOTE = Remote(
 )
 EMOJI_REMOTE = Remote(
     readers.EMOJI_PACKED,
-    ("https://registry.npmjs.org/emojione/-/emojione-2.2.7.tgz",),
-    "sha512:19b7fcab2b1cdf8f931544b91cfc0e518eb6bfc8232ee3e67d54d6511ff38ab5"
-    "0b49851efc3dccaef628d16e58da049c175608ec405ee6df3521b0fcab5e3802",
+    tuple(f"https://github.com/joypixels/emojione/archive/refs/tags/{tag}.tar.gz" for tag in ("2.2.7", "v2.2.7")),
+    "",  # an archive made on demand: its publisher gives no checksum
     94_196_568,
 )
 

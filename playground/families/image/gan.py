@@ -20,6 +20,7 @@ import copy
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -118,7 +119,7 @@ class SpectralNorm(nn.Module):
 def spectrally_normed(layer: nn.Module, use: bool) -> nn.Module:
     """The layer itself, its weight under spectral norm where `use` says so."""
     if use:
-        parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
+        parametrize.register_parametrization(layer, "weight", SpectralNorm(cast(Tensor, layer.weight)))
     return layer
 
 

@@ -73,7 +73,7 @@ class Config:
 
     @property
     def gaussian(self) -> bool:
-        return self.likelihood == "gaussian" or self.likelihood == "auto" and self.channels > 1
+        return self.likelihood == "gaussian" or (self.likelihood == "auto" and self.channels > 1)
 
 
 class Encoder(nn.Module):
