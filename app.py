@@ -19,7 +19,7 @@ if __name__ != "__mp_main__":
     from playground.ui.layout import build, serve
 
     torch.set_num_threads(1)  # the interface draws small pictures; the cores belong to the training
-    demo = build()
+    demo, words = build()
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--host", default=os.environ.get("PLAYGROUND_HOST", "127.0.0.1"), help="address to listen on")
     parser.add_argument("--port", type=int, default=int(os.environ.get("PLAYGROUND_PORT", "7860")), help="port")
     args = parser.parse_args()
-    serve(demo, args.host, args.port, block=False)
+    serve(demo, words, args.host, args.port, block=False)
     print(f"The playground is open at http://{args.host}:{args.port}", flush=True)
     service.start()
     try:

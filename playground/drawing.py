@@ -426,13 +426,13 @@ def curve_svg(curve: Curve, language: str = "en", most: int = 600) -> str:
 
 def _line(frame: _Frame, x: np.ndarray, y: np.ndarray, i: int, n: int, most: int) -> str:
     x, y = thinned(x, y, most)
-    places = " ".join(f"{frame.x(a)},{frame.y(b)}" for a, b in zip(x, y))
+    places = " ".join(f"{frame.x(a)},{frame.y(b)}" for a, b in zip(x, y, strict=True))
     return f'<polyline fill="none" style="stroke:{_colour(i)}" stroke-width="1.8" points="{places}"/>'
 
 
 def _points(frame: _Frame, x: np.ndarray, y: np.ndarray, i: int, n: int, most: int) -> str:
     step = max(1, len(x) // (5 * most))
-    places = "".join(f"M{frame.x(a)} {frame.y(b)}h0" for a, b in zip(x[::step], y[::step]))
+    places = "".join(f"M{frame.x(a)} {frame.y(b)}h0" for a, b in zip(x[::step], y[::step], strict=True))
     pen = 'stroke-width="3.5" stroke-linecap="round" opacity=".75"'
     return f'<path fill="none" style="stroke:{_colour(i)}" {pen} d="{places}"/>'
 
@@ -442,7 +442,7 @@ def _bars(frame: _Frame, x: np.ndarray, y: np.ndarray, i: int, n: int, most: int
     width = max(1.0, (frame.x(apart) - frame.x(0)) * 0.9 / n)
     base = frame.y(0.0)
     places = ""
-    for a, b in zip(x, y):
+    for a, b in zip(x, y, strict=True):
         left = frame.x(a) + (i - n / 2) * width
         places += f"M{left:.1f} {base}V{frame.y(b)}h{width:.1f}V{base}z"
     return f'<path style="fill:{_colour(i)}" opacity=".85" d="{places}"/>'
@@ -483,14 +483,14 @@ def graph_svg(graph: Graph, language: str = "en") -> str:
     radius = 17
     if forwards:
         width, height = max(260, 78 * n + 30), 150
-        places = [(54 + 78 * i, 92.0) for i in range(n)]
+        places = [(54.0 + 78 * i, 92.0) for i in range(n)]
     else:
         reach = max(70, 15 * n)
         width = height = 2 * reach + 110
         angle = [2 * math.pi * i / max(1, n) - math.pi / 2 for i in range(n)]
         places = [(width / 2 + reach * math.cos(a), height / 2 + reach * math.sin(a)) for a in angle]
     parts = [_arrow(places, a, b, weight, radius) for a, b, weight in graph.edges if weight > 0.005]
-    for (x, y), name in zip(places, graph.nodes):
+    for (x, y), name in zip(places, graph.nodes, strict=True):
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" style="fill:{_colour(0)}" stroke="none"/>'
             f'<text x="{x:.1f}" y="{y + 4:.1f}" fill="#fff" stroke="none" font-size="11" text-anchor="middle">'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from typing import Any
 
 import gradio as gr
@@ -34,7 +35,9 @@ def compare_tab() -> None:
         with gr.Column(elem_classes="card", scale=2, min_width=280):
             form = part("compare", ("draw", "halt", "hub"), _schema(), elem_id="compare")
         with gr.Column(elem_classes="card", scale=5, min_width=300):
-            stage = plain("", "stage", elem_id="compared")
+            waiting = {"en": "Both sides appear here.", "ko": "두 구현의 결과가 여기에 나타납니다."}
+            empty = f'<div class="outputs"><p class="empty">{both(waiting)}</p></div>'
+            stage = plain(empty, "stage", elem_id="compared")
     with gr.Column(elem_classes="card race"):
         head = {"en": "Race", "ko": "경주"}
         about = {
@@ -42,11 +45,13 @@ def compare_tab() -> None:
             "ko": "두 구현을 함께 학습시킵니다. 시간을 덜 쓴 쪽이 먼저 나아가며, 정한 시간이 되면 끝납니다.",
         }
         plain(f'<h2>{both(head)}</h2><p class="hint">{both(about)}</p>', "heading")
+        racer = part("racer", (), _schema(), elem_id="racer")
         monitor = part("monitor", ("train", "stop", "resume", "step", "attach"), _race_schema(), elem_id="race")
     _compare_events(form, stage)
-    _race_events(form, monitor)
+    _race_events(racer, monitor)
 
 
+@cache
 def _schema() -> dict[str, Any]:
     return {"families": [_described(f) for f in registry.families().values()]}
 
@@ -171,7 +176,7 @@ def _side_by_side(family: Family, drawn: list[comparing.Side], raw: dict[str, An
 # --- Race -----------------------------------------------------------------------------------------------------
 
 
-def _race_events(form: gr.HTML, monitor: gr.HTML) -> None:
+def _race_events(racer: gr.HTML, monitor: gr.HTML) -> None:
     async def train(value: Any, request: gr.Request) -> AsyncIterator[Any]:
         try:
             guard.trainings.demand(request)
@@ -200,7 +205,7 @@ def _race_events(form: gr.HTML, monitor: gr.HTML) -> None:
         "show_progress": "hidden",
         "api_visibility": "undocumented",
     }
-    monitor.train(train, inputs=[form], api_name="race", **shared)
+    monitor.train(train, inputs=[racer], api_name="race", **shared)
     monitor.attach(attach, api_name="watch_race", **shared)
     for action in ("stop", "resume"):
         command_event(monitor, action)
@@ -219,6 +224,6 @@ def _start(value: Any, request: gr.Request) -> str:
 
 
 async def _follow(run: str, after: int, request: gr.Request) -> AsyncIterator[dict[str, Any]]:
-    async for feed, previews in watching.watch(jobs(), run, after):
+    async for feed, previews in watching.watch(jobs(), run, after, language_of(request)):
         pictures = {e["side"]: f"data:image/png;base64,{e['data']}" for e in previews if e["kind"] == "png"}
         yield {**feed, "previews": pictures}

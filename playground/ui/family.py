@@ -128,7 +128,7 @@ def _picking_events(family: Family, makes: gr.HTML, looks: gr.HTML, checkpoint: 
     def forms_for(token: str) -> tuple[Any, Any]:
         made = shelf.open_checkpoint(family.name, token)
         staging.views(made)
-        return tuple(gr.HTML(schema=views_form(family, role, token)) for role in ("makes", "looks"))
+        return gr.HTML(schema=views_form(family, "makes", token)), gr.HTML(schema=views_form(family, "looks", token))
 
     def pick(event: gr.EventData, request: gr.Request) -> Any:
         token = (event._data or {}).get("token", "")

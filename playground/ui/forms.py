@@ -12,6 +12,7 @@ from typing import Any
 
 from playground import registry, staging
 from playground.contract import Control, DataInfo, Family, Preset, Text, View
+from playground.ui.glossary import named
 from playground.ui.words import WORDS
 
 IN_SIGHT = 2
@@ -22,7 +23,7 @@ PRESET_NAMES: dict[str, Text] = {
     "fast": {"en": "Fast", "ko": "빠르게"},
     "good": {"en": "Good", "ko": "좋게"},
     "shipped": {"en": "As shipped", "ko": "제공본처럼"},
-    "broken": {"en": "Broken on purpose", "ko": "일부러 고장"},
+    "broken": {"en": "Broken on purpose", "ko": "일부러 망가뜨림"},
 }
 
 Described = dict[str, Any]
@@ -54,7 +55,7 @@ def control_field(control: Control, config: Any, info: DataInfo) -> Described:
     elif control.kind == "seed":
         field |= {"low": 0, "high": staging.MAX_SEED, "whole": True, "step": 1}
     elif control.kind == "choice":
-        field["options"] = [[text, value] for text, value in control.options(config, info)]
+        field["options"] = [[_translated(text), value] for text, value in control.options(config, info)]
     elif control.kind in ("picture", "mask", "drawing"):
         field |= {"size": [info.height, info.width], "channels": info.channels}
     elif control.kind == "recording":
@@ -111,21 +112,25 @@ def _knob(f: Field[Any]) -> Described:
     assert default is not MISSING, f"{f.name} has no default"
     field: Described = {"name": f.name, "label": about["text"], "default": default}
     if about["choices"]:
-        return field | {"kind": "choice", "options": [[_named(c), c] for c in about["choices"]]}
+        return field | {"kind": "choice", "options": [[named(str(c)), c] for c in about["choices"]]}
     if isinstance(default, bool):
         return field | {"kind": "choice", "options": [[WORDS["no"], False], [WORDS["yes"], True]]}
     if isinstance(default, (int, float)):
         whole = isinstance(default, int)
-        return field | {"kind": "number", "plain": True, "low": about["low"], "high": about["high"], "whole": whole}
+        bounds = {"low": about["low"], "high": about["high"], "whole": whole, "counts": bool(about["phase"])}
+        return field | {"kind": "number", "plain": True} | bounds
+    if isinstance(default, tuple):
+        return field | {"kind": "text", "default": ", ".join(map(str, default))}
     return field | {"kind": "text"}
 
 
-def _named(value: Any) -> Text:
-    return {"en": str(value), "ko": str(value)}
+def _translated(text: Text) -> Text:
+    """A label that is the same in both languages may be a name that has a Korean one."""
+    return named(text["en"]) if text["en"] == text["ko"] else text
 
 
 def changed(kind: type, raw: Any) -> dict[str, Any]:
-    """The settings of a raw mapping that the dataclass knows, with whole floats made ints where ints are wanted.
+    """The settings of a raw mapping, each of the kind its default has where that can be had without doubt.
 
     Values keep whatever else is wrong with them: `check_settings` says what.
     """
@@ -136,5 +141,11 @@ def changed(kind: type, raw: Any) -> dict[str, Any]:
 
 
 def _like(value: Any, default: Any) -> Any:
+    if isinstance(default, tuple) and isinstance(value, str):
+        of = type(default[0]) if default else str
+        try:
+            return tuple(of(part) for part in value.replace(",", " ").split())
+        except ValueError:
+            return value
     wants_int = isinstance(default, int) and not isinstance(default, bool)
     return int(value) if wants_int and isinstance(value, float) and value.is_integer() else value

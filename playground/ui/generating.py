@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from playground import staging
+from playground import registry, staging
 from playground.contract import Output
 from playground.ui import guard, media, repeat, shelf, showing
 from playground.ui.words import language_of, told
@@ -51,7 +51,8 @@ def draw(family: str, value: Any, request: gr.Request | None) -> Iterator[str]:
     language = language_of(request)
     asked = value if isinstance(value, dict) else {}
     token, key = str(asked.get("checkpoint", "")), str(asked.get("view", ""))
-    raw = asked.get("controls") if isinstance(asked.get("controls"), dict) else {}
+    raw = asked.get("controls")
+    raw = raw if isinstance(raw, dict) else {}
     try:
         guard.draws.demand(request)
         settings, again = described(family, token, key, raw)
@@ -77,12 +78,6 @@ def described(family: str, token: str, key: str, raw: dict[str, Any]) -> tuple[d
     view = staging.view(checkpoint, key)
     plain = {k: v for k, v in media.plain(view, raw).items() if v is not None and len(str(v)) <= 2000}
     settings = {"family": family, "checkpoint": token, "view": view.key, **plain}
-    generates = view.key == staging.generating_view(_family(family)).key
+    generates = view.key == staging.generating_view(registry.family(family)).key
     folder = shelf.folder_of(family, token)
     return settings, repeat.of_view(family, folder, view.key, plain, generates)
-
-
-def _family(name: str) -> Any:
-    from playground import registry
-
-    return registry.family(name)

@@ -58,12 +58,15 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["method"] not in ("GET", "HEAD") and not same_origin(headers):
-            return await _answer(send, 403, b"text/plain", b"requests from other sites are refused")
+            await _answer(send, 403, b"text/plain", b"requests from other sites are refused")
+            return
         if scope["path"].startswith(PREVIEWS):
-            return await _preview(scope["path"].removeprefix(PREVIEWS), send)
+            await _preview(scope["path"].removeprefix(PREVIEWS), send)
+            return
 
         async def with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -85,8 +88,9 @@ def same_origin(headers: dict[bytes, str]) -> bool:
 async def _preview(name: str, send: Send) -> None:
     picture = preview_of(name.removesuffix(".png"))
     if picture is None:
-        return await _answer(send, 404, b"text/plain", b"no such preview")
-    await _answer(send, 200, b"image/png", picture.read_bytes(), ((b"cache-control", b"max-age=600"),))
+        await _answer(send, 404, b"text/plain", b"no such preview")
+    else:
+        await _answer(send, 200, b"image/png", picture.read_bytes(), ((b"cache-control", b"max-age=600"),))
 
 
 async def _answer(send: Send, status: int, kind: bytes, body: bytes, more: Headers = ()) -> None:

@@ -20,11 +20,10 @@ SANS = ["system-ui", "Segoe UI", "Roboto", "Apple SD Gothic Neo", "Malgun Gothic
 MONO = ["ui-monospace", "SFMono-Regular", "Consolas", "Liberation Mono", "monospace"]
 
 
-def build() -> gr.Blocks:
-    """The interface, ready to be launched."""
+def build() -> tuple[gr.Blocks, gr.I18n]:
+    """The interface, ready to be launched, and the phrases that it is launched with."""
     words, sets = i18n(), catalogue()
     with gr.Blocks(title=t("title")["en"], analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as demo:
-        demo.playground_words = words
         plain(home.header_html(), "header")
         with gr.Tabs(elem_id="tabs", elem_classes="main-tabs") as tabs:
             with gr.Tab(label(words, "home"), id="home"):
@@ -35,7 +34,7 @@ def build() -> gr.Blocks:
             with gr.Tab(label(words, "about"), id="about"):
                 plain(home.about_html(sets), "about-page")
         _address_events(demo, tabs, inner)
-    return demo
+    return demo, words
 
 
 def _registered(kind: str) -> bool:
@@ -109,7 +108,7 @@ def theme() -> gr.themes.Base:
     )
 
 
-def serve(demo: gr.Blocks, host: str, port: int, block: bool = True) -> Any:
+def serve(demo: gr.Blocks, words: gr.I18n, host: str, port: int, block: bool = True) -> Any:
     """Launch the interface. On Spaces, host and port are Gradio's own business."""
     demo.queue(default_concurrency_limit=4, max_size=300)
     on_space = bool(os.environ.get("SPACE_ID"))
@@ -119,7 +118,7 @@ def serve(demo: gr.Blocks, host: str, port: int, block: bool = True) -> Any:
         prevent_thread_lock=not block,
         theme=theme(),
         head=head(),
-        i18n=demo.playground_words,
+        i18n=words,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,

@@ -21,8 +21,13 @@ class Repeat:
     python: str
 
 
-def flag(name: str, value: Any) -> str:
-    return f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
+def flag(name: str, value: Any, switch: bool = False) -> str:
+    """`--name value`; with `switch`, a truth value is written `--name` or `--no-name`."""
+    name = name.replace("_", "-")
+    if switch and isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    text = ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return f"--{name} {shlex.quote(text)}"
 
 
 def of_view(family: str, folder: Path, view: str, controls: Mapping[str, Any], generates: bool) -> Repeat:
@@ -52,7 +57,7 @@ def of_job(job: Job) -> Repeat:
     parts += [flag("dataset", job.dataset)] if preset is None or job.dataset != preset.dataset else []
     parts += [flag("minutes", job.minutes)] if job.minutes and (preset is None or job.minutes != preset.minutes) else []
     parts += [flag("seed", job.seed)] if job.seed else []
-    parts += [flag(name, value) for name, value in {**recipe, **config}.items()]
+    parts += [flag(name, value, switch=True) for name, value in {**recipe, **config}.items()]
     python = (
         "from pathlib import Path\n"
         "from trainers.driver import Job, drive\n\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 from playground import drawing
 from playground.contract import Audio, Curve, Graph, HeatMap, Mel, Output, Sheet, Table, Text, Words, World
+from playground.ui import glossary
 from playground.ui.repeat import Repeat
 from playground.ui.words import WORDS
 
@@ -43,7 +44,7 @@ def copy_button(key: str, text: str, language: str) -> str:
 def _figure(output: Output, language: str, settings: Mapping[str, Any], name: str, acts: str) -> str:
     """One output, its title above it, what can be done with it below."""
     title = getattr(output, "title", None)
-    body, download = _body(output, language, settings, name)
+    body, download = _body(glossary.translated(output, language), language, settings, name)
     caption = f"<figcaption>{html.escape(title[language])}</figcaption>" if title else ""
     below = f'<p class="acts">{download}{acts}</p>' if download or acts else ""
     return f'<figure class="output {type(output).__name__.lower()}">{caption}{body}{below}</figure>'

@@ -95,7 +95,7 @@ async def follow(run: str, after: int, place: str, request: gr.Request | None) -
     key = (getattr(request, "session_hash", "") or "", place)
     mine = _newest_watch[key] = _newest_watch.get(key, 0) + 1
     try:
-        async for feed, previews in watching.watch(jobs(), run, after):
+        async for feed, previews in watching.watch(jobs(), run, after, language):
             if _newest_watch.get(key) != mine:
                 return
             yield feed, watching.preview_html(previews, language) if previews else gr.skip()

@@ -12,6 +12,7 @@ from playground.contract import Text
 from playground.jobs import Jobs, Status
 from playground.runlog import OVER
 from playground.ui.forms import PRESET_NAMES
+from playground.ui.glossary import named
 from playground.ui.words import WORDS
 
 FIRST_POLL, POLL = 0.05, 0.25
@@ -23,7 +24,7 @@ HISTORY = 400
 Event = dict[str, Any]
 
 
-async def watch(jobs: Jobs, run: str, after: int = 0) -> AsyncIterator[tuple[dict[str, Any], list[Event]]]:
+async def watch(jobs: Jobs, run: str, after: int, language: str) -> AsyncIterator[tuple[dict[str, Any], list[Event]]]:
     """(feed, newest previews) for the page until the run has left its worker. Raises `UnknownRun`.
 
     A page that is busy may miss a message: each repeats what the one before it brought, and the page knows the
@@ -37,17 +38,17 @@ async def watch(jobs: Jobs, run: str, after: int = 0) -> AsyncIterator[tuple[dic
         state = (status.state, status.place)
         if newest > cursor or state != said or time.monotonic() - told_at > HEARTBEAT:
             fresh = [e for e in events if e["n"] > cursor]
-            yield feed(status, events, max(newest, cursor)), [e for e in fresh if e["type"] == "preview"]
+            yield feed(status, events, max(newest, cursor), language), [e for e in fresh if e["type"] == "preview"]
             before, cursor, told_at, said = cursor, max(newest, cursor), time.monotonic(), state
             if status.state in OVER and not jobs.events(run, cursor):
                 return
         await asyncio.sleep(POLL if cursor > 3 else FIRST_POLL)
 
 
-def feed(status: Status, events: Sequence[Event], last: int) -> dict[str, Any]:
-    """The message that page/monitor.js reads."""
+def feed(status: Status, events: Sequence[Event], last: int, language: str) -> dict[str, Any]:
+    """The message that page/monitor.js reads; `last` is the number of the newest event."""
     points = [
-        [e["n"], e.get("side", ""), e["step"], {name: _short(v) for name, v in e["values"].items()}]
+        [e["n"], e.get("side", ""), e["step"], {named(name)[language]: _short(v) for name, v in e["values"].items()}]
         for e in events
         if e["type"] == "progress"
     ]

@@ -14,7 +14,7 @@
     });
   };
 
-  /** props.schema.families; triggers draw, halt and hub, with value {family, controls, preset, minutes}. */
+  /** props.schema.families; triggers draw, halt and hub, with value {family, controls}. */
   playground.compare = (element, props, trigger, watch) => {
     const { families } = props.schema;
     const asked = playground.address.all();
@@ -39,19 +39,12 @@
     const about = el("p", { class: "hint" });
     const inputs = el("div", { class: "inputs" });
     const draw = el("button", { type: "button", class: "primary", onclick: () => go() }, say({ en: "Compare", ko: "비교하기" }));
-    const halt = el("button", { type: "button", class: "quiet", disabled: true, onclick: () => trigger("halt", {}) }, say({ en: "Halt", ko: "중단" }));
+    const halt = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => trigger("halt", {}) }, say({ en: "Halt", ko: "중단" }));
     const missing = el("p", { class: "hint" }, say({ en: "There is no pair of checkpoints to compare yet; the race below needs none.", ko: "아직 비교할 체크포인트 쌍이 없습니다. 아래 경주는 할 수 있습니다." }));
     const hub = el("div", { class: "hub" });
-    const race = el("fieldset", { class: "raceform" });
-
-    let preset = null;
-    const minutes = field(
-      { name: "minutes", kind: "number", plain: true, label: { en: "Minutes for each", ko: "각각의 시간(분)" }, default: 0.5, low: 0.1, high: 30, whole: false },
-      () => store(),
-    );
     const controls = () => Object.fromEntries(fields.map((f) => [f.spec.name, f.get()]));
     const store = () => {
-      props.value = { family: family.name, controls: controls(), preset: preset?.get() ?? "", minutes: minutes.get() };
+      props.value = { family: family.name, controls: controls() };
     };
     const remember = () => {
       const plain = fields.filter((f) => ["number", "seed", "choice", "text"].includes(f.spec.kind));
@@ -71,11 +64,8 @@
       draw.disabled = !family.ready;
       missing.hidden = family.ready;
       showHub();
-      preset = field(
-        { name: "preset", kind: "choice", label: { en: "Preset", ko: "설정" }, default: family.presets[0]?.name, options: family.presets.map((p) => [p.label, p.name]) },
-        () => store(),
-      );
-      race.replaceChildren(el("legend", {}, say({ en: "For the race", ko: "경주 설정" })), preset.node, minutes.node);
+      playground.compared = family.name;
+      playground.tell("compared", { family: family.name });
       store();
     };
     const showHub = () => {
@@ -95,13 +85,37 @@
       el("div", { class: "acts" }, [draw, halt]),
       missing,
       hub,
-      race,
     );
     build(here ? asked : {});
     if (here && asked.family && family.ready) go();
     watch("busy", () => {
-      halt.disabled = !props.busy;
+      halt.hidden = !props.busy;
       element.setAttribute("aria-busy", String(Boolean(props.busy)));
     });
+  };
+
+  /** What to race: the family that is compared, a preset, minutes for each. */
+  playground.racer = (element, props) => {
+    const { families } = props.schema;
+    let family = families[0];
+    let preset = null;
+    const store = () => {
+      props.value = { family: family.name, preset: preset.get(), minutes: minutes.get() };
+    };
+    const label = { en: "Minutes for each", ko: "각각의 시간(분)" };
+    const minutes = field({ name: "minutes", kind: "number", plain: true, label, default: 0.5, low: 0.1, high: 30 }, store);
+    const inputs = el("div", { class: "inputs" });
+    element.append(inputs);
+    const build = (name) => {
+      family = families.find((f) => f.name === name) ?? family;
+      const options = family.presets.map((p) => [p.label, p.name]);
+      const said = { en: `Preset of ${say(family.title)}`, ko: `${say(family.title)} 설정` };
+      preset = field({ name: "preset", kind: "choice", label: said, default: options[0]?.[1], options }, store);
+      inputs.replaceChildren(preset.node, minutes.node);
+      store();
+    };
+    if (!family) return;
+    build(playground.compared ?? family.name);
+    playground.hear("compared", (detail) => build(detail.family));
   };
 })();

@@ -97,7 +97,9 @@
     const seed = field({ name: "seed", kind: "seed", label: { en: "Seed", ko: "시드" }, default: 0, low: 0, high: 2147483647, whole: true, step: 1 }, tell);
     const minutes = field({ name: "minutes", kind: "number", plain: true, label: { en: "Minutes (0: as many steps as below)", ko: "시간(분, 0이면 아래 횟수대로)" }, default: 0, low: 0, high: 600 }, tell);
     const start = field({ name: "start", kind: "choice", label: { en: "Begin from", ko: "시작점" }, default: false, options: [[{ en: "scratch", ko: "처음부터" }, false], [{ en: "the checkpoint shown", ko: "보이는 체크포인트" }, true]] }, tell);
-    const recipe = form.recipe.map((spec) => field(spec, tell));
+    // Steps that are asked for are not rescaled to the preset's time.
+    const counted = () => (minutes.set(0), tell());
+    const recipe = form.recipe.map((spec) => field(spec, spec.counts ? counted : tell));
     const config = form.config.map((spec) => field(spec, tell));
 
     const differing = (fields, preset) =>
@@ -221,7 +223,7 @@
     const about = el("p", { class: "hint" });
     const inputs = el("div", { class: "inputs" });
     const draw = el("button", { type: "button", class: "primary", onclick: () => go(true) }, say(makes ? { en: "Generate", ko: "생성" } : DRAW));
-    const halt = el("button", { type: "button", class: "quiet", disabled: true, onclick: () => trigger("halt", {}) }, say(HALT));
+    const halt = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => trigger("halt", {}) }, say(HALT));
     const picker = makes ? playground.picker(form, (token) => trigger("pick", { token })) : null;
 
     const controls = () => Object.fromEntries(fields.map((f) => [f.spec.name, f.get()]));
@@ -334,7 +336,7 @@
       if (makes || inSight) go(false);
     });
     watch("busy", () => {
-      halt.disabled = !props.busy;
+      halt.hidden = !props.busy;
       element.setAttribute("aria-busy", String(Boolean(props.busy)));
     });
     if (makes) playground.hear("learnt", ({ family, token }) => family === form.family && trigger("pick", { token }));

@@ -5,6 +5,7 @@
   const STATES = {
     none: { en: "Not training", ko: "학습 전" },
     queued: { en: "Waiting, place {place} in the queue{wait}", ko: "대기 {place}번째{wait}" },
+    waiting: { en: "Waiting for the trainer", ko: "학습 프로세스를 기다리는 중" },
     starting: { en: "Starting", ko: "시작하는 중" },
     running: { en: "Training", ko: "학습 중" },
     held: { en: "Held after a step", ko: "한 스텝 뒤 멈춤" },
@@ -18,7 +19,7 @@
   const BUTTONS = {
     train: { en: "Train", ko: "학습" },
     stop: { en: "Stop", ko: "멈춤" },
-    resume: { en: "Resume", ko: "이어서" },
+    resume: { en: "Resume", ko: "이어하기" },
     step: { en: "Step", ko: "한 스텝" },
   };
 
@@ -115,7 +116,8 @@
     const show = (now, status = {}) => {
       state = now;
       const wait = status.wait > 1 ? say({ en: ", about ", ko: ", 약 " }) + duration(status.wait) : "";
-      line.textContent = fill(STATES[now] ?? { en: now, ko: now }, { place: status.place ?? 1, wait });
+      const words = now === "queued" && !status.place ? "waiting" : now;
+      line.textContent = fill(STATES[words] ?? { en: now, ko: now }, { place: status.place, wait });
       element.dataset.state = now;
       refresh();
     };
