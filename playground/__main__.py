@@ -166,17 +166,22 @@ def _generate(options: argparse.Namespace, raw: dict[str, str]) -> None:
 
 def _opened(options: argparse.Namespace) -> Checkpoint:
     """The checkpoint asked for; it must be of this family and, with --reference, the reference's."""
-    checkpoint = comparing.open_side(options.family, "reference" if options.reference else "ours", options.checkpoint)
-    _belongs(checkpoint, options.family, "reference" if options.reference else checkpoint.side)
-    return checkpoint
+    side = "reference" if options.reference else "ours"
+    return _open(options.family, side, options.checkpoint, either=not options.reference)
 
 
-def _belongs(checkpoint: Checkpoint, family: str, side: str) -> None:
-    if (checkpoint.family, checkpoint.side) != (family, side):
+def _open(family: str, side: str, folder: Path | None, either: bool = False) -> Checkpoint:
+    """The checkpoint in `folder`, by default the shipped one, which must be of this family and side, or `either`."""
+    try:
+        checkpoint = comparing.open_side(family, side, folder)
+    except Damaged as error:
+        raise Damaged(f"{folder or 'the shipped checkpoint'}: {error}") from None
+    if checkpoint.family != family or (not either and checkpoint.side != side):
         raise Told(
             f"{checkpoint.folder}: holds {checkpoint.family} ({checkpoint.side}), not {family} ({side})",
             f"{checkpoint.folder}: {family} ({side}) 체크포인트가 아니라 {checkpoint.family} ({checkpoint.side})입니다",
         )
+    return checkpoint
 
 
 def _values(checkpoint: Checkpoint, view: View, raw: dict[str, str], file: Path | None) -> dict[str, Any]:
@@ -198,9 +203,7 @@ def _values(checkpoint: Checkpoint, view: View, raw: dict[str, str], file: Path 
 def _compare(options: argparse.Namespace, raw: dict[str, str]) -> None:
     family = registry.family(options.family)
     folders = {"ours": options.checkpoint, "reference": options.reference_checkpoint}
-    opened = {side: comparing.open_side(family.name, side, folders[side]) for side in comparing.SIDES}
-    for side, checkpoint in opened.items():
-        _belongs(checkpoint, family.name, side)
+    opened = {side: _open(family.name, side, folders[side]) for side in comparing.SIDES}
     if options.n is not None:
         raw = {**raw, "n": str(options.n)}
     sides = [comparing.draw_side(side, checkpoint, raw) for side, checkpoint in opened.items()]

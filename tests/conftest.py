@@ -1,4 +1,4 @@
-"""What every test may rely on: one thread, runs that lie in a temporary folder, and the data mirror where there is one."""
+"""What every test may rely on: one thread, runs in a temporary folder, the data mirror where there is one."""
 
 from __future__ import annotations
 

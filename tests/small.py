@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def model(family: Family, dataset: str, seed: int = 0) -> Checkpoint:
 
 
 def reference(family: Family, dataset: str) -> Checkpoint:
-    """The untrained counterpart at its smallest: settings that have a lower bound get it."""
+    """The untrained counterpart with its own defaults."""
     torch.manual_seed(0)
     module, info = registry.reference(family.name), load(dataset).info
     made = Checkpoint(family.name, nn.Identity(), configure(module.Config, info), info, About(dataset=dataset))
