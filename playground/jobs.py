@@ -243,7 +243,7 @@ class Jobs:
         self._hands.submit(self._fill)
 
     def stop(self, id: str) -> None:
-        """Save and leave the worker within one step; a queued run leaves the queue. Does nothing to one that is over."""
+        """Save and leave the worker within one step; a queued run leaves the queue; one that is over stays so."""
         with self._lock:
             run = self._get(id)
             if run.log.over or run.log.state == "stopping":
@@ -552,7 +552,7 @@ def check_address(scheduler: str) -> None:
     if scheduler and place.scheme != "tls" and place.hostname not in ("127.0.0.1", "::1", "localhost"):
         raise Told(
             f"PLAYGROUND_SCHEDULER={scheduler}: use tls:// for another machine; tcp:// is for this one (127.0.0.1)",
-            f"PLAYGROUND_SCHEDULER={scheduler}: 다른 컴퓨터에는 tls://를 쓰세요. tcp://는 이 컴퓨터(127.0.0.1)에서만 됩니다",
+            f"PLAYGROUND_SCHEDULER={scheduler}: 다른 컴퓨터에는 tls://를 쓰세요. tcp://는 이 컴퓨터(127.0.0.1)용입니다",
         )
 
 
@@ -566,16 +566,17 @@ def _size(folder: Path) -> int:
     total = 0
     for path in folder.rglob("*"):
         try:
-            total += path.stat().st_size
+            total += 0 if path.is_dir() else path.stat().st_size
         except FileNotFoundError:  # a save that was replaced meanwhile
             continue
     return total
 
 
 def _killed(step: int) -> Text:
+    then = _continues(step)
     return {
-        "en": f"The process that trained this run ended unexpectedly (killed, or out of memory). {_continues(step)['en']}",
-        "ko": f"학습하던 프로세스가 예기치 않게 종료되었습니다(강제 종료 또는 메모리 부족). {_continues(step)['ko']}",
+        "en": f"The process that trained this run ended unexpectedly (killed, or out of memory). {then['en']}",
+        "ko": f"학습하던 프로세스가 예기치 않게 종료되었습니다(강제 종료 또는 메모리 부족). {then['ko']}",
     }
 
 

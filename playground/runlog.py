@@ -7,7 +7,6 @@ The state is never stored by itself: it is what the events say, so it survives a
 from __future__ import annotations
 
 import json
-import os
 import time
 from bisect import bisect_right
 from pathlib import Path
@@ -63,7 +62,7 @@ class RunLog:
         try:
             with draft.open("w", encoding="utf-8") as file:
                 file.writelines(_line(event) for event in self.events)
-            os.replace(draft, self.path)
+            draft.replace(self.path)
         except OSError as error:
             self.trouble = str(error)
 

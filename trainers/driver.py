@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from playground import checkpoint as checkpoints
 from playground import registry
 from playground.contract import (
+    Audio,
     BadSetting,
     Data,
     DataInfo,
@@ -41,6 +42,7 @@ from playground.contract import (
     Family,
     Progress,
     Scene,
+    Sheet,
     Snapshot,
     Told,
     check_settings,
@@ -339,6 +341,13 @@ def saves(folder: Path) -> list[Path]:
     return sorted(found, key=lambda p: int(p.name[5:]), reverse=True)
 
 
+def _discard(save: Path) -> None:
+    """Remove a save as a whole: killed half way, it must not look like one that has lost files."""
+    gone = save.with_name(f".{save.name}.old-{os.getpid()}")
+    os.rename(save, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 class Course:
     """A training under way: the model, its run and its clock, with what it takes to save and restore them."""
 
@@ -378,7 +387,7 @@ class Course:
         checkpoints.sync(self.folder)
         self.saved_step = self.step
         for old in saves(self.folder)[SAVES_KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+            _discard(old)
         return name
 
     def _write(self, draft: Path) -> None:
@@ -869,12 +878,25 @@ def _checkpoint_of(save: Path) -> checkpoints.Checkpoint:
 
 
 def export(folder: Path, out: Path) -> Path:
-    """Write what a run has learnt so far as a checkpoint folder."""
+    """Write what a run has learnt so far as a checkpoint folder, with a preview drawn from seed 0."""
     made = run_checkpoint(folder)
+    preview = first_picture(made)
     if made.side == "reference":
-        return checkpoints.save_reference(out, made)
+        return checkpoints.save_reference(out, made, preview)
     states = {
         int(p.stem.partition("-")[2]): checkpoints.load_file(p)
         for p in sorted((Path(folder) / "snapshots").glob("snapshot-*.safetensors"))
     }
-    return checkpoints.save(out, made, states)
+    return checkpoints.save(out, made, states, preview)
+
+
+def first_picture(made: checkpoints.Checkpoint) -> dict[str, bytes]:
+    """The first sheet or recording that the generating view makes, by file name; empty where it makes neither."""
+    from playground import drawing, staging
+
+    for output in staging.draw(staging.view(made), made.model, made.config, staging.scene(made), {}):
+        if isinstance(output, Sheet):
+            return {"preview.png": drawing.sheet_png(output)}
+        if isinstance(output, Audio):
+            return {"preview.wav": drawing.wav_bytes(output)}
+    return {}

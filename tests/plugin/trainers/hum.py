@@ -8,10 +8,10 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
+from playground.families.speech.hum import FRAME, Hum
 from torch.optim import Adam
 
 from playground.contract import Data, Preset, Progress, knob
-from playground.families.speech.hum import FRAME, Hum
 from trainers.driver import Run
 
 

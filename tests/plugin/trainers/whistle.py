@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from playground.contract import Data, Preset, Progress, knob
 from playground.families.speech.whistle import Whistle
+
+from playground.contract import Data, Preset, Progress, knob
 from trainers.driver import Run
 
 

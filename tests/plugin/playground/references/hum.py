@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from playground.families.speech.hum import Config as Config
+from playground.families.speech.hum import Hum
 from safetensors.torch import save_file
 
 from playground import checkpoint
-from playground.families.speech.hum import Config as Config
-from playground.families.speech.hum import Hum
 
 
 class Model(Hum):

@@ -1,0 +1,104 @@
+"""Two CPU processes under `accelerate launch`: the ranks agree with each other and with one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from toys import ROOT, hum_job, newest, run
+
+from playground import registry
+from trainers.driver import Job, saves
+
+pytest_plugins = ["toys"]
+pytestmark = pytest.mark.usefixtures("hum")
+
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+LAUNCH += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+ALONE = {"steps": 4, "batch_size": 8}
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
+    return os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+
+
+def both(job: Job, folder: Path) -> tuple[list[dict[str, torch.Tensor]], list[dict]]:
+    """The final weights of each of two ranks, and what each reported."""
+    folder.mkdir(exist_ok=True)
+    (folder / "job.json").write_text(json.dumps(asdict(job)), encoding="utf-8")
+    command = [*LAUNCH, str(ROOT / "tests" / "two_processes.py"), str(folder / "job.json"), str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    weights = [load_file(folder / f"rank-{rank}.safetensors") for rank in (0, 1)]
+    return weights, [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def family_jobs() -> list:
+    """The toy family; of the house, those whose nets keep no batch statistics, by their own presets."""
+    small = {"vae": {"steps": 2, "batch_size": 16}, "gan": {"steps": 2, "batch_size": 16}}
+    return [pytest.param(name, recipe, id=name) for name, recipe in {"hum": ALONE, **small}.items()]
+
+
+@pytest.mark.parametrize(("name", "recipe"), family_jobs())
+def test_two_ranks_hold_the_same_weights_as_one_process_on_the_joint_batch(tmp_path, name, recipe):
+    if name not in registry.families():
+        pytest.skip(f"{name} is not registered")
+    job = Job(name, "hums" if name == "hum" else "digits", recipe=recipe)
+    weights, _ = both(job, tmp_path / "two")
+    for key, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][key]), f"{key}: the ranks differ"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run(job, tmp_path / "one")
+    finally:
+        torch.set_num_threads(threads)
+    alone = load_file(newest(tmp_path / "one") / "model.safetensors")
+    assert len(saves(tmp_path / "two" / "run")) == 2, "rank 0 alone saves"
+    if name == "hum":  # its dropout differs by rank: compare what does not pass through it
+        alone = {key: tensor for key, tensor in alone.items() if key in ("means", "variances", "weights")}
+    for key, tensor in alone.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(weights[0][key], tensor, rtol=1e-5, atol=1e-5, msg=lambda m, k=key: f"{k}: {m}")
+
+
+def test_both_ranks_turn_minutes_into_the_same_number_of_steps(tmp_path):
+    job = hum_job(minutes=1 / 60, recipe={"pause": 0.01, "iterations": 20, "steps": 100})
+    _, told = both(job, tmp_path / "two")
+    assert told[0]["total"] == told[1]["total"] > 2
+
+
+def test_the_command_line_under_accelerate_speaks_once_stops_and_resumes(tmp_path):
+    words = ["-m", "trainers", "hum", "--steps", "400", "--pause", "0.02", "--out", str(tmp_path / "run")]
+    log = (tmp_path / "log").open("w+")
+    going = subprocess.Popen(
+        [*LAUNCH, *words], cwd=ROOT, env=environment(), stdout=log, stderr=log, start_new_session=True
+    )
+    deadline = time.monotonic() + 240
+    while not any(int(p.name[5:]) > 0 for p in saves(tmp_path / "run")):
+        assert going.poll() is None and time.monotonic() < deadline, Path(log.name).read_text()[-3000:]
+        time.sleep(0.1)
+    os.killpg(going.pid, signal.SIGINT)
+    going.wait(120)
+    told = Path(log.name).read_text()
+    assert told.count("Resume with:") == 1, told[-3000:]
+    step = int(newest(tmp_path / "run").name[5:])
+    assert f"Saved at step {step} of 405" in told
+
+    resume = [*LAUNCH, "-m", "trainers", "--resume", str(tmp_path / "run")]
+    done = subprocess.run(resume, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert newest(tmp_path / "run").name == "save-405"
+    assert done.stdout.count("checkpoint:") == 1
