@@ -82,7 +82,7 @@ class Checkpoint(ModelHubMixin):
         return list(_snapshots(self)) if self.folder else []
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        _write(Path(save_directory), self, {})
+        _write(Path(save_directory), self, {}, {})
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, revision: str | None = None, **options: Any) -> Checkpoint:
@@ -106,22 +106,28 @@ def _default_first(folder: Path) -> tuple[bool, str]:
 
 
 def save(
-    folder: Path, checkpoint: Checkpoint, snapshots: Mapping[int, Mapping[str, torch.Tensor]] | None = None
+    folder: Path,
+    checkpoint: Checkpoint,
+    snapshots: Mapping[int, Mapping[str, torch.Tensor]] | None = None,
+    preview: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write the checkpoint to `folder` as a whole: a reader sees the old folder or the new one, never a part."""
+    """Write the checkpoint to `folder` as a whole: a reader sees the old folder or the new one, never a part.
+
+    snapshots: step -> state of the model then. preview: file name -> bytes of what the model makes from seed 0.
+    """
     folder = Path(folder)
     draft = folder.with_name(f".{folder.name}.draft-{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        _write(draft, checkpoint, snapshots or {})
+        _write(draft, checkpoint, snapshots or {}, preview or {})
         replace_folder(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 
-def save_reference(folder: Path, checkpoint: Checkpoint) -> Path:
+def save_reference(folder: Path, checkpoint: Checkpoint, preview: Mapping[str, bytes] | None = None) -> Path:
     """The same for a family's counterpart, in its library's own format."""
     folder = Path(folder)
     draft = folder.with_name(f".{folder.name}.draft-{os.getpid()}")
@@ -131,6 +137,8 @@ def save_reference(folder: Path, checkpoint: Checkpoint) -> Path:
         registry.reference(checkpoint.family).save(checkpoint.model, draft)
         (draft / "playground.json").write_text(_described(checkpoint), encoding="utf-8")
         (draft / "README.md").write_text(model_card(checkpoint, "reference"), encoding="utf-8")
+        for name, data in (preview or {}).items():
+            (draft / name).write_bytes(data)
         list_files(draft)
         replace_folder(draft, folder)
     finally:
@@ -138,12 +146,19 @@ def save_reference(folder: Path, checkpoint: Checkpoint) -> Path:
     return folder
 
 
-def _write(folder: Path, checkpoint: Checkpoint, snapshots: Mapping[int, Mapping[str, torch.Tensor]]) -> None:
+def _write(
+    folder: Path,
+    checkpoint: Checkpoint,
+    snapshots: Mapping[int, Mapping[str, torch.Tensor]],
+    preview: Mapping[str, bytes],
+) -> None:
     save_file(_contiguous(checkpoint.model.state_dict()), folder / "model.safetensors")
     for step, state in snapshots.items():
         save_file(_contiguous(state), folder / f"snapshot-{step:07d}.safetensors")
     (folder / "config.json").write_text(_described(checkpoint), encoding="utf-8")
     (folder / "README.md").write_text(model_card(checkpoint, "ours"), encoding="utf-8")
+    for name, data in preview.items():
+        (folder / name).write_bytes(data)
     list_files(folder)
 
 
