@@ -53,3 +53,8 @@ def labels_for(label: int | None, n: int, info: DataInfo) -> Tensor | None:
 def captions(labels: Tensor | None, info: DataInfo) -> list[str]:
     """The class names of a batch, for a contact sheet."""
     return [] if labels is None else [info.class_names[int(index)] for index in labels]
+
+
+def columns(label: int | None, info: DataInfo) -> int:
+    """Pictures in a row of a sheet: one of each class where they are drawn in turn, else the sheet's own choice."""
+    return info.classes if label == EACH_IN_TURN and 4 <= info.classes <= 12 else 0

@@ -406,7 +406,13 @@ def generate(
         yield [scatter(real=real, generated=model.sample(500, rng=scene.rng, spread=spread, average=average))]
         return
     y = controls.labels_for(label, n, scene.info)
-    yield [Sheet(model.sample(n, y, rng=scene.rng, spread=spread, average=average), controls.captions(y, scene.info))]
+    yield [
+        Sheet(
+            model.sample(n, y, rng=scene.rng, spread=spread, average=average),
+            controls.captions(y, scene.info),
+            controls.columns(label, scene.info),
+        )
+    ]
 
 
 def histogram(model: GAN, scene: Scene) -> Iterator[list[Output]]:

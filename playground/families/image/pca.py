@@ -188,7 +188,7 @@ def generate(
 ) -> Iterator[list[Output]]:
     y = controls.labels_for(label, n, scene.info)
     pictures = model.sample(n, y, rng=scene.rng, spread=spread, noisy=noisy)
-    yield [Sheet(pictures, controls.captions(y, scene.info))]
+    yield [Sheet(pictures, controls.captions(y, scene.info), controls.columns(label, scene.info))]
 
 
 def eigen_pictures(model: PCA, scene: Scene, n: int, label: int | None = None) -> Iterator[list[Output]]:

@@ -213,7 +213,13 @@ def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
 
 def generate(model: VAE, scene: Scene, n: int, spread: float, label: int | None = None) -> Iterator[list[Output]]:
     y = controls.labels_for(label, n, scene.info)
-    yield [Sheet(model.sample(n, y, rng=scene.rng, spread=spread), controls.captions(y, scene.info))]
+    yield [
+        Sheet(
+            model.sample(n, y, rng=scene.rng, spread=spread),
+            controls.captions(y, scene.info),
+            controls.columns(label, scene.info),
+        )
+    ]
 
 
 def manifold(model: VAE, scene: Scene, side: int, label: int | None = None) -> Iterator[list[Output]]:
