@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from playground.ui.words import WORDS, both, label, language_of, sentence, t
 def family_tab(family: Family, catalogue: list[Any], words: gr.I18n) -> None:
     """Build the tab's contents and its events."""
     name = family.name
-    plain(f'<p class="idea">{both(family.idea)}</p><p class="paper">{family.paper}</p>', "intro")
+    plain(
+        f'<p class="idea">{both(family.idea)}</p><p class="paper"><cite lang="en">{html.escape(family.paper)}</cite></p>',
+        "intro",
+    )
     with gr.Row(elem_classes="workbench"):
         with gr.Column(elem_classes="card train", scale=3, min_width=280):
             settings = part(
@@ -93,9 +97,9 @@ def first_paint(name: str) -> str:
     if guard.preview_of(name) is None:
         words = "untrained" if not shelf.default_token(name) else "no picture"
         return f'<div class="outputs"><p class="empty">{both(t(words))}</p></div>'
-    alt = WORDS["made by"]["en"]
-    picture = f'<img class="first" loading="lazy" alt="{alt}" src="preview/{name}.png">'
-    return f'<div class="outputs"><figure class="output sheet">{picture}</figure></div>'
+    picture = f'<img class="first" loading="lazy" alt="" src="preview/{name}.png">'
+    caption = f"<figcaption>{both(t('made by'))}</figcaption>"
+    return f'<div class="outputs"><figure class="output sheet">{picture}{caption}</figure></div>'
 
 
 # --- Events ---------------------------------------------------------------------------------------------------
@@ -106,8 +110,8 @@ def _drawing_events(family: Family, form: gr.HTML, stage: gr.HTML) -> None:
 
     def draw(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
         yield gr.skip(), gr.HTML(busy=True)
-        for html in generating.draw(name, value, request):
-            yield html, gr.skip()
+        for drawn in generating.draw(name, value, request):
+            yield drawn, gr.skip()
         yield gr.skip(), gr.HTML(busy=False)
 
     drawing = form.draw(

@@ -22,6 +22,7 @@ MONO = ["ui-monospace", "SFMono-Regular", "Consolas", "Liberation Mono", "monosp
 
 def build() -> tuple[gr.Blocks, gr.I18n]:
     """The interface, ready to be launched, and the phrases that it is launched with."""
+    registry.families()  # a family from outside may bring its own data set
     words, sets = i18n(), catalogue()
     with gr.Blocks(title=t("title")["en"], analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as demo:
         plain(home.header_html(), "header")

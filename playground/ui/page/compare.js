@@ -4,6 +4,14 @@
 
   /** Cards and other links with data-tab open their tab in place; with a modifier key they stay links. */
   playground.links = (element, props, trigger) => {
+    // Gradio has no Korean for this one label of its own.
+    const name = () => {
+      for (const menu of document.querySelectorAll('[aria-label="More tabs"]')) {
+        menu.setAttribute("aria-label", say({ en: "More tabs", ko: "다른 탭" }));
+      }
+    };
+    new MutationObserver(name).observe(document.querySelector("#tabs") ?? document.body, { childList: true, subtree: true });
+    name();
     document.addEventListener("click", (event) => {
       const link = event.target instanceof Element ? event.target.closest("a[data-tab]") : null;
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
