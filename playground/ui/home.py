@@ -86,11 +86,11 @@ def about_html(catalogue: list[Any]) -> str:
     """What this is, the papers, the data and their credits."""
     parts = "".join(f"<h2>{both(title)}</h2><p>{both(text)}</p>" for title, text in ABOUT)
     papers = "".join(
-        f"<li><strong>{both(f.title)}</strong> <cite lang="en">{html.escape(f.paper)}</cite></li>"
+        f'<li><strong>{both(f.title)}</strong> <cite lang="en">{html.escape(f.paper)}</cite></li>'
         for f in registry.families().values()
     )
     credits = "".join(
-        f"<li><strong>{both(d.title)}</strong> {both(d.about)} <cite lang="en">{html.escape(d.credit)}</cite></li>"
+        f'<li><strong>{both(d.title)}</strong> {both(d.about)} <cite lang="en">{html.escape(d.credit)}</cite></li>'
         for d in catalogue
     )
     heads = {"papers": {"en": "Papers", "ko": "논문"}, "data": {"en": "Data", "ko": "데이터"}}
