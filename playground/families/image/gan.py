@@ -47,6 +47,8 @@ from playground.contract import (
 
 HISTOGRAM_SIZE = 500
 """Real and generated examples scored for the histogram."""
+POINTS_SHOWN = 500
+"""Points of each cloud that are drawn, where the data are points."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Config:
 
     @property
     def labels(self) -> int:
-        """Number of classes the players are told: 0 where they are told none."""
-        return self.classes if self.conditional else 0
+        """Number of classes the players are told: 0 where they are told none, as those of points are."""
+        return self.classes if self.conditional and not self.points else 0
 
 
 # --- Spectral norm --------------------------------------------------------------------------------------------
@@ -210,18 +212,23 @@ def point_discriminator(config: Config) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten()]
     for a, b in itertools.pairwise(widths):
         layers += [spectrally_normed(nn.Linear(a, b), use), nn.LeakyReLU(0.1)]
-    return Unlabelled(nn.Sequential(*layers, spectrally_normed(nn.Linear(widths[-1], 1), use), nn.Flatten(0)))
+    return Unlabelled(nn.Sequential(*layers, spectrally_normed(nn.Linear(widths[-1], 1), use), nn.Flatten(0)), scale=8.0)
 
 
 class Unlabelled(nn.Module):
-    """A net that is given the class like the others and has no use for it."""
+    """A net that is given the class like the others and has no use for it.
 
-    def __init__(self, net: nn.Module):
+    scale: multiplies what comes in, so that under spectral norm, where a score may rise by no more than the distance,
+    points close together can still be told apart.
+    """
+
+    def __init__(self, net: nn.Module, scale: float = 1.0):
         super().__init__()
         self.net = net
+        self.scale = scale
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.net(x)
+        return self.net(self.scale * x)
 
 
 # --- The game: three losses of one shape ----------------------------------------------------------------------
@@ -399,11 +406,11 @@ def scatter(**clouds: Tensor) -> Curve:
 
 
 def generate(
-    model: GAN, scene: Scene, n: int, spread: float, average: bool, label: int | None = None
+    model: GAN, scene: Scene, spread: float, average: bool, n: int = POINTS_SHOWN, label: int | None = None
 ) -> Iterator[list[Output]]:
     if model.config.points:
-        real = scene.examples().batch(torch.arange(500))[0]
-        yield [scatter(real=real, generated=model.sample(500, rng=scene.rng, spread=spread, average=average))]
+        real = scene.examples().batch(torch.arange(n))[0]
+        yield [scatter(real=real, generated=model.sample(n, rng=scene.rng, spread=spread, average=average))]
         return
     y = controls.labels_for(label, n, scene.info)
     yield [
@@ -475,11 +482,11 @@ def landscape(model: GAN, scene: Scene) -> Iterator[list[Output]]:
     line = torch.linspace(-1.25, 1.25, side)
     grid = torch.cartesian_prod(line, line).flip(1)  # (side * side, 2), x fastest
     scores = model.scores(grid[:, :, None, None]).view(side, side)
-    real = scene.examples().batch(torch.arange(500))[0]
+    real = scene.examples().batch(torch.arange(POINTS_SHOWN))[0]
     title = {"en": "What the discriminator thinks of each place", "ko": "판별자가 각 위치에 매기는 점수"}
     yield [
         HeatMap(scores, AXIS_X, AXIS_Y, title, origin="bottom"),
-        scatter(real=real, generated=model.sample(500, rng=scene.rng)),
+        scatter(real=real, generated=model.sample(POINTS_SHOWN, rng=scene.rng)),
     ]
 
 
@@ -514,7 +521,7 @@ VIEWS = (
             "en": "Noise through the generator. Lower the spread for safer, more alike pictures.",
             "ko": "잡음을 생성자에 넣습니다. 퍼짐을 줄이면 더 무난하고 비슷한 그림이 나옵니다.",
         },
-        (controls.label(), _only_pictures(controls.count()), SPREAD, AVERAGE, controls.seed()),
+        (_only_pictures(controls.label()), _only_pictures(controls.count()), SPREAD, AVERAGE, controls.seed()),
         generate,
     ),
     View(
