@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from playground import checkpoint as checkpoints
 from playground import data, registry
 from playground.checkpoint import About, Checkpoint
-from playground.contract import Data, Family, Progress, configure
+from playground.contract import Data, DataInfo, Examples, Family, Progress, configure
 from trainers.driver import Job, Run, job_from_preset, phase_fields, plan
 
 EMBEDDED = {"images": "digits", "labelled images": "digits", "captioned images": "shapes", "points": "moons"}
@@ -34,6 +34,46 @@ def load(name: str) -> Data:
     return data.load(name)
 
 
+@dataclass(frozen=True, eq=False)
+class Few:
+    """The first `n` of some examples."""
+
+    whole: Examples
+    n: int
+
+    @property
+    def x(self) -> Any:
+        return self.whole.x[: self.n]
+
+    @property
+    def labels(self) -> Tensor | None:
+        return None if self.whole.labels is None else self.whole.labels[: self.n]
+
+    @property
+    def texts(self) -> Any:
+        return None if self.whole.texts is None else self.whole.texts[: self.n]
+
+    def __len__(self) -> int:
+        return self.n
+
+    def batch(self, indices: Tensor) -> Any:
+        return self.whole.batch(indices)
+
+
+@dataclass(frozen=True)
+class FewData:
+    """A data set cut down to a handful of training examples."""
+
+    info: DataInfo
+    train: Few
+    test: Examples
+
+
+def few(dataset: str, n: int) -> FewData:
+    data = load(dataset)
+    return FewData(data.info, Few(data.train, n), data.test)
+
+
 def job(family: str, dataset: str, steps: int = 20, **changes: Any) -> Job:
     """The family's fast preset at so many steps a phase, on the data set: its nets are small."""
     recipe = registry.reference(family) if changes.get("reference") else registry.trainer(family)
@@ -45,13 +85,23 @@ def job(family: str, dataset: str, steps: int = 20, **changes: Any) -> Job:
     )
 
 
-def model(family: Family, dataset: str, seed: int = 0) -> Checkpoint:
-    """An untrained model with the fast preset's architecture for the data set."""
+def model(family: Family, dataset: str, seed: int = 0, **changes: Any) -> Checkpoint:
+    """An untrained model with the fast preset's architecture for the data set, or one changed from it."""
     torch.manual_seed(seed)
     info = load(dataset).info
-    config = configure(family.Config, info, **job_from_preset(family.name, "fast").config)
+    config = configure(family.Config, info, **{**job_from_preset(family.name, "fast").config, **changes})
     about = About(dataset=dataset, hardware="tests", figures={"loss": 1.5})
     return Checkpoint(family.name, family.Model(config).eval(), config, info, about)
+
+
+def trained(family: Family, dataset: str, **changes: Any) -> Checkpoint:
+    """The same after three steps on 64 examples."""
+    data = few(dataset, 64)
+    short = job(family.name, dataset, steps=3, config=changes)
+    built, loop = course(short, data)
+    for _ in loop:
+        pass
+    return Checkpoint(family.name, built.eval(), plan(short, data).config, data.info, About(dataset=dataset))
 
 
 def reference(family: Family, dataset: str) -> Checkpoint:
@@ -63,9 +113,9 @@ def reference(family: Family, dataset: str) -> Checkpoint:
     return made
 
 
-def course(job: Job) -> tuple[nn.Module, Iterator[Progress]]:
+def course(job: Job, data: Data | None = None) -> tuple[nn.Module, Iterator[Progress]]:
     """A model and the bare generator that trains it: no driver, no files."""
-    planned = plan(job, load(job.dataset))
+    planned = plan(job, data or load(job.dataset))
     torch.manual_seed(job.seed)
     run = Run(job.seed, getattr(planned.recipe, "batch_size", 1))
     built = planned.build(planned.config)
@@ -81,5 +131,5 @@ def save_both(family: Family, dataset: str, folder: Path) -> dict[str, Path]:
     }
 
 
-def same(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
+def same(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
     return set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
