@@ -74,7 +74,8 @@ def write_cards(rows: Sequence[quality.Row]) -> None:
     for name in sorted({row.family for row in rows}):
         mine = [row for row in rows if row.family == name]
         for side, field in (("ours", "figure"), ("reference", "reference")):
-            figures = {f"{r.bar} (n = {r.n:,})": getattr(r, field) for r in mine if getattr(r, field) is not None}
+            known = [row for row in mine if getattr(row, field) is not None]
+            figures = {f"{row.bar} (n = {row.n:,})" if row.n else row.bar: getattr(row, field) for row in known}
             folder = quality.write_figures(name, side, figures)
             if folder:
                 print(f"wrote {len(figures)} figures into {name}/{side}/{folder.name}")

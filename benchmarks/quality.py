@@ -61,7 +61,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """A bar with its figures. met: whether the target is reached, None where nothing is asked or nothing is known."""
+    """A bar with its figures.
+
+    n: samples drawn or test pictures read, 0 where the bar takes no number.
+    met: whether the target is reached, None where nothing is asked or nothing is known.
+    """
 
     family: str
     bar: str
@@ -103,7 +107,7 @@ def _row(name: str, bar: Bar, n: int, presets: bool, cache: Cache) -> Row:
     reference = None if bar.ours_only else _figure(name, bar, n, "reference", presets, cache, notes)
     floor = bar.floor(n) if bar.floor else None
     target, met = _verdict(bar, figure, reference)
-    return Row(name, bar.name, n, figure, reference, floor, target, met, "; ".join(notes))
+    return Row(name, bar.name, n if bar.counts else 0, figure, reference, floor, target, met, "; ".join(notes))
 
 
 def _verdict(bar: Bar, figure: float | None, reference: float | None) -> tuple[str, bool | None]:

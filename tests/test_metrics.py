@@ -50,10 +50,16 @@ def test_stored_bytes_and_floats_are_the_same_pictures():
     assert torch.equal(digit_judge.features_of(stored), digit_judge.features_of(stored[:, None].float() / 255))
 
 
-@pytest.mark.parametrize(
-    "wrong", [torch.zeros(2, 3, 28, 28), torch.zeros(2, 1, 32, 32), torch.full((2, 1, 28, 28), 1.5)]
-    + [torch.full((2, 1, 28, 28), float("nan")), torch.full((2, 1, 28, 28), -0.1)],
-)  # fmt: skip
+UNREADABLE = {
+    "three channels": torch.zeros(2, 3, 28, 28),
+    "another size": torch.zeros(2, 1, 32, 32),
+    "too bright": torch.full((2, 1, 28, 28), 1.5),
+    "negative": torch.full((2, 1, 28, 28), -0.1),
+    "not a number": torch.full((2, 1, 28, 28), float("nan")),
+}
+
+
+@pytest.mark.parametrize("wrong", UNREADABLE.values(), ids=UNREADABLE)
 def test_what_the_judge_cannot_read_is_refused(wrong):
     with pytest.raises(ValueError, match="digit judge reads"):
         digit_judge.features_of(wrong)
@@ -75,7 +81,7 @@ def test_a_damaged_judge_is_refused_by_name(tmp_path, damage):
         manifest = json.loads((folder / "files.json").read_text())
         del manifest["model.safetensors"]
         (folder / "files.json").write_text(json.dumps(manifest))
-    with pytest.raises(checkpoint.Damaged, match="model.safetensors"):
+    with pytest.raises(checkpoint.Damaged, match=r"model\.safetensors"):
         digit_judge.load(folder)
 
 

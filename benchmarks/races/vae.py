@@ -19,8 +19,8 @@ from playground.references import vae as reference
 from trainers.driver import Job
 from trainers.vae import Recipe, follow
 
-STEPS = 60
-PEER_STEPS = 8
+STEPS = 200
+PEER_STEPS = 5
 """AutoencoderKL takes several times as long a picture: fewer steps give the same rate."""
 
 
