@@ -212,7 +212,10 @@ def point_discriminator(config: Config) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten()]
     for a, b in itertools.pairwise(widths):
         layers += [spectrally_normed(nn.Linear(a, b), use), nn.LeakyReLU(0.1)]
-    return Unlabelled(nn.Sequential(*layers, spectrally_normed(nn.Linear(widths[-1], 1), use), nn.Flatten(0)), scale=8.0)
+    return Unlabelled(
+        nn.Sequential(*layers, spectrally_normed(nn.Linear(widths[-1], 1), use), nn.Flatten(0)),
+        scale=8.0 if use else 1.0,
+    )
 
 
 class Unlabelled(nn.Module):
