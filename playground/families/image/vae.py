@@ -144,11 +144,11 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, latents) of q(z | x) for pictures (B, C, H, W) in [0, 1]."""
-        return self.encoder(x, self._one_hot(y, x))
+        return self.encoder(x, self.one_hot(y, x))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures (B, C, H, W) in [0, 1]: the mean of p(x | z) for codes (B, latents)."""
-        out = self.decoder(z, self._one_hot(y, z))
+        """Pictures (B, C, H, W) in [0, 1]: the mean of p(x | z) for codes (B, latents) and classes as in `one_hot`."""
+        out = self.decoder(z, self.one_hot(y, z))
         return out.clamp(0, 1) if self.config.gaussian else out.sigmoid()
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -161,7 +161,7 @@ class VAE(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x | z) summed over pixels, in nats: (B,). For Bernoulli pixels x may lie between 0 and 1."""
-        out = self.decoder(z, self._one_hot(y, z))
+        out = self.decoder(z, self.one_hot(y, z))
         if self.log_sigma is None:
             return -F.binary_cross_entropy_with_logits(out, x, reduction="none").sum(dim=(1, 2, 3))
         scaled = (x - out) * (-self.log_sigma).exp()
@@ -194,13 +194,16 @@ class VAE(nn.Module):
             return None
         return torch.arange(n) % self.config.labels if y is None else y
 
-    def _one_hot(self, y: Tensor | None, like: Tensor) -> Tensor:
-        """(B, labels), of zero width where the model takes no class. Raises ValueError where a class is missing."""
+    def one_hot(self, y: Tensor | None, like: Tensor) -> Tensor:
+        """(B, labels) weights of the classes, of zero width where the model takes none.
+
+        y: class indices (B,), or weights (B, labels) already. Raises ValueError where the model needs a class.
+        """
         if not self.config.labels:
             return like.new_zeros(len(like), 0)
         if y is None:
             raise ValueError("this VAE was trained with classes: give y")
-        return F.one_hot(y, self.config.labels).to(like.dtype)
+        return y.to(like.dtype) if y.is_floating_point() else F.one_hot(y, self.config.labels).to(like.dtype)
 
 
 def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
@@ -261,8 +264,8 @@ def interpolate(
     rows = []
     for x, y in pairs:
         mu, _ = model.encode(x, y)
-        between = (1 - t) * mu[:1] + t * mu[1:]
-        classes = None if y is None or not model.config.labels else y[(t[:, 0] > 0.5).long()]
+        ends = model.one_hot(y, mu)  # the class, too, goes over from one to the other
+        between, classes = (1 - t) * mu[:1] + t * mu[1:], (1 - t) * ends[:1] + t * ends[1:]
         rows.append(torch.cat([x[:1], model.decode(between, classes), x[1:]]))
     title = {"en": "Left and right: originals; between: decoded codes", "ko": "양 끝은 원본, 사이는 코드를 복호한 그림"}
     yield [Sheet(torch.cat(rows), columns=11, title=title)]
