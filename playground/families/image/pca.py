@@ -156,8 +156,8 @@ class PCA(nn.Module):
         """
         groups, z = self._groups(y, len(x)), self.encode(x, y)  # (B,), (B, K)
         variance, noise = self.variance[groups].clamp(min=1e-12), self.noise[groups]
-        distance = (x.flatten(1) - self.mean[groups]).square().sum(1)
-        residual = (distance - z.square().sum(1)).clamp(min=0)  # what the components do not reach
+        # What the components do not reach, squared; as a difference of two squares it would drown in rounding.
+        residual = (x - self.decode(z, y)).flatten(1).square().sum(1)
         mahalanobis = (z.square() / variance).sum(1) + residual / noise
         left = self.config.pixels - self.config.kept
         log_det = variance.log().sum(1) + left * noise.log()
