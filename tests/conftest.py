@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: equal seeds give 
 
 import pytest
 
-from playground import data
+from playground.data.sets import SETS
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,5 +20,5 @@ def _runs(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def mirror() -> None:
     """For tests on real data: they are skipped where PLAYGROUND_DATA names no folder with MNIST."""
-    if not (data.root() / "MNIST" / "raw").is_dir():
+    if not os.environ.get("PLAYGROUND_DATA") or SETS["mnist"].present() is None:
         pytest.skip("needs real data: let PLAYGROUND_DATA name a folder with MNIST/raw (see README.md)")
