@@ -240,13 +240,18 @@ class Curve:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A matrix (rows, columns) drawn as colours, row 0 at the top unless `origin` is "bottom"."""
+    """A matrix (rows, columns) drawn as colours, row 0 at the top unless `origin` is "bottom".
+
+    x_range, y_range: what the outer edges of the matrix stand for; without them the axes count cells from 0.
+    """
 
     values: Tensor
     x_label: Text
     y_label: Text
     title: Text | None = None
     origin: Literal["top", "bottom"] = "top"
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -357,6 +362,8 @@ class View:
     render: Callable[..., Iterator[list[Output]]]
     when: Callable[[Any, DataInfo], bool] = always
     """Whether the checkpoint has what the view needs (two latents, labels, a second speaker, ...)."""
+    live: bool = False
+    """Drawn beside the generated samples while a model trains (the generating view always is)."""
 
 
 # --- Presets, references, families ----------------------------------------------------------------------------

@@ -258,13 +258,14 @@ def heat_map_image(heat: HeatMap, language: str = "en", width: int = 640) -> Ima
     image = Image.new("RGBA", (matrix.width + left + 10, matrix.height + under + 10))
     image.paste(matrix, (left, 6))
     pen = ImageDraw.Draw(image)
-    rows, columns = heat.values.shape
-    for tick in ticks(0, columns - 1, 6, whole=True):
-        x = left + (tick + 0.5) * across
+    (low, high), (bottom, top) = _edges(heat)
+    for tick in ticks(low, high, 6, whole=heat.x_range is None):
+        x = left + (tick - low) / (high - low) * matrix.width
         pen.text((x, matrix.height + 10), number(tick), GREY, font(size), anchor="ma")
-    for tick in ticks(0, rows - 1, 5, whole=True):
-        row = rows - 1 - tick if heat.origin == "bottom" else tick
-        pen.text((left - 6, 6 + (row + 0.5) * down), number(tick), GREY, font(size), anchor="rm")
+    for tick in ticks(bottom, top, 5, whole=heat.y_range is None):
+        share = (tick - bottom) / (top - bottom)
+        y = 6 + (1 - share if heat.origin == "bottom" else share) * matrix.height
+        pen.text((left - 6, y), number(tick), GREY, font(size), anchor="rm")
     below = (left + matrix.width / 2, matrix.height + 26)
     pen.text(below, heat.x_label[language], GREY, font(size), anchor="ma")
     side = Image.new("RGBA", (max(1, matrix.height), 20))
@@ -281,12 +282,18 @@ def heat_map_png(heat: HeatMap | Mel | World, metadata: Mapping[str, Any] | None
 def heat_map_svg(heat: HeatMap | Mel | World, language: str = "en") -> str:
     """The matrix as SVG: cells as an embedded picture, axes in the page's text colour."""
     heat = _as_heat_map(heat)
-    rows, columns = heat.values.shape
-    frame = _Frame((-0.5, columns - 0.5), (-0.5, rows - 0.5), heat.x_label[language], heat.y_label[language])
+    across, up = _edges(heat)
+    frame = _Frame(across, up, heat.x_label[language], heat.y_label[language])
     if heat.origin == "top":
-        frame.y_range = (rows - 0.5, -0.5)
+        frame.y_range = up[::-1]
     body = _embedded(_matrix_image(heat), frame)
-    return frame.svg(body, _title(heat.title, language), grid=False, whole=True)
+    return frame.svg(body, _title(heat.title, language), grid=False, whole=heat.x_range is None)
+
+
+def _edges(heat: HeatMap) -> tuple[tuple[float, float], tuple[float, float]]:
+    """What the outer edges of the matrix stand for, across and up; cells are numbered at their middles."""
+    rows, columns = heat.values.shape
+    return heat.x_range or (-0.5, columns - 0.5), heat.y_range or (-0.5, rows - 0.5)
 
 
 def _embedded(image: Image.Image, frame: _Frame) -> str:

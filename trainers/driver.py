@@ -45,6 +45,7 @@ from playground.contract import (
     Sheet,
     Snapshot,
     Told,
+    View,
     check_settings,
     configure,
 )
@@ -53,6 +54,8 @@ SAVES_KEPT = 2
 HOLD_SECONDS = 60.0
 """A run that is held between steps saves and leaves its worker after this long."""
 CALIBRATION_SECONDS = 1.5
+PREVIEW_SHARE = 10.0
+"""A preview that took a second to draw is followed by at least this many seconds of training."""
 LOCK_SECONDS = 10.0
 """How long to wait for another process to leave the folder of a run."""
 
@@ -344,7 +347,7 @@ def saves(folder: Path) -> list[Path]:
 def _discard(save: Path) -> None:
     """Remove a save as a whole: killed half way, it must not look like one that has lost files."""
     gone = save.with_name(f".{save.name}.old-{os.getpid()}")
-    os.rename(save, gone)
+    save.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
 
 
@@ -575,7 +578,7 @@ def _drive(
     }
     if course.saved_step < 0:
         yield _saved(course)
-    reported = previewed = -math.inf
+    reported = preview_due = -math.inf
     marks = _snapshot_marks(course.plan.family, course.total)
     course.model.train()
     loop = course.plan.train(course.model, course.plan.data, recipe, run)
@@ -598,9 +601,10 @@ def _drive(
         if now - reported >= pause or control.holding or course.step in (1, course.total):
             reported = now
             yield _progress(course, progress, values)
-        if previews and now - previewed >= preview_interval(course.seconds):
+        if previews and now >= preview_due:
             yield from _preview(course)
-            previewed = time.monotonic()
+            spent = time.monotonic() - now
+            preview_due = now + spent + max(preview_interval(course.seconds), PREVIEW_SHARE * spent)
         if progress.whole and time.monotonic() - course.saved_at >= autosave:
             yield from _unless_disk_fails(course, lambda: _saved(course))
         if control.holding:
@@ -790,7 +794,7 @@ def preview_interval(seconds: float) -> float:
 
 
 def _preview(course: Course) -> Iterator[dict[str, Any]]:
-    """What the model makes now, as the first view draws it; the run's random state is left as it was."""
+    """What the model makes now, as the live views draw it; the run's random state is left as it was."""
     from playground import drawing, staging
 
     if course.run.rank:
@@ -798,10 +802,10 @@ def _preview(course: Course) -> Iterator[dict[str, Any]]:
     kept = get_random_state()
     course.model.eval()
     try:
-        view = staging.generating_view(course.plan.family, course.plan.job.reference)
-        made = staging.draw(view, course.model, course.plan.config, scene(course.plan, course.folder), {})
-        for piece in drawing.previews(made):
-            yield {"type": "preview", "step": course.step, **piece}
+        for view in _live_views(course.plan):
+            made = staging.draw(view, course.model, course.plan.config, scene(course.plan, course.folder), {})
+            for piece in drawing.previews(made):
+                yield {"type": "preview", "step": course.step, **piece}
     except Exception as error:  # a picture that cannot be drawn is shown as such; the training itself is sound
         short = f"{type(error).__name__}: {error}"[:300]
         message = {"en": f"No preview: {short}", "ko": f"미리보기를 그리지 못했습니다: {short}"}
@@ -809,6 +813,17 @@ def _preview(course: Course) -> Iterator[dict[str, Any]]:
     finally:
         course.model.train()
         set_random_state(kept)
+
+
+def _live_views(planned: Plan) -> list[View]:
+    """The generating view, and those that are worth watching while the model trains."""
+    from playground import staging
+
+    first = staging.generating_view(planned.family, planned.job.reference)
+    if planned.job.reference:
+        return [first]
+    live = (v for v in planned.family.views[1:] if v.live and v.when(planned.config, planned.data.info))
+    return [first, *live]
 
 
 def scene(planned: Plan, folder: Path, seed: int = 0) -> Scene:

@@ -45,8 +45,10 @@ from playground.contract import (
     knob,
 )
 
-HISTOGRAM_SIZE = 500
+HISTOGRAM_SIZE = 250
 """Real and generated examples scored for the histogram."""
+EDGE = 1.25
+"""Points lie within [-1, 1]; their landscape is drawn a little further."""
 POINTS_SHOWN = 500
 """Points of each cloud that are drawn, where the data are points."""
 
@@ -482,13 +484,13 @@ def interpolate(model: GAN, scene: Scene, rows: int, label: int | None = None) -
 
 def landscape(model: GAN, scene: Scene) -> Iterator[list[Output]]:
     side = 48
-    line = torch.linspace(-1.25, 1.25, side)
+    line = torch.linspace(-EDGE, EDGE, side)
     grid = torch.cartesian_prod(line, line).flip(1)  # (side * side, 2), x fastest
     scores = model.scores(grid[:, :, None, None]).view(side, side)
     real = scene.examples().batch(torch.arange(POINTS_SHOWN))[0]
     title = {"en": "What the discriminator thinks of each place", "ko": "판별자가 각 위치에 매기는 점수"}
     yield [
-        HeatMap(scores, AXIS_X, AXIS_Y, title, origin="bottom"),
+        HeatMap(scores, AXIS_X, AXIS_Y, title, "bottom", (-EDGE, EDGE), (-EDGE, EDGE)),
         scatter(real=real, generated=model.sample(POINTS_SHOWN, rng=scene.rng)),
     ]
 
@@ -536,6 +538,7 @@ VIEWS = (
         },
         (controls.seed(),),
         histogram,
+        live=True,
     ),
     View(
         "evolution",
@@ -569,6 +572,7 @@ VIEWS = (
         (controls.seed(),),
         landscape,
         when=_draws_points,
+        live=True,
     ),
 )
 
