@@ -14,6 +14,7 @@ import gradio as gr
 
 from playground import checkpoint as checkpoints
 from playground import registry
+from playground.ui.parts import assets, head
 from playground.ui.words import sentence
 
 # The page needs its inline scripts and, for Gradio's templates, eval; it never needs another host.
@@ -39,7 +40,7 @@ HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=()"),
 )
-PREVIEWS = "/preview/"
+PREVIEWS, PAGE = "/preview/", "/page/"
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Scope = MutableMapping[str, Any]
@@ -48,9 +49,10 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class Guard:
-    """ASGI middleware: adds the headers, turns foreign origins away, and serves the shipped previews.
+    """ASGI middleware: adds the headers, turns foreign origins away, and serves the page's own files.
 
-    The previews are the only files of this machine that the page asks for by name; the name is that of a family.
+    Those are the scripts and the style, put into the head of the page, and the shipped previews, asked for by the
+    name of a family. No path of this machine is ever taken from a request.
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]):
@@ -61,19 +63,47 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        path = scope["path"]
         if scope["method"] not in ("GET", "HEAD") and not same_origin(headers):
-            await _answer(send, 403, b"text/plain", b"requests from other sites are refused")
-            return
-        if scope["path"].startswith(PREVIEWS):
-            await _preview(scope["path"].removeprefix(PREVIEWS), send)
-            return
+            await _answer(send, 403, "text/plain", b"requests from other sites are refused")
+        elif path.startswith(PREVIEWS):
+            await _preview(path.removeprefix(PREVIEWS), send)
+        elif path.startswith(PAGE) and path.removeprefix(PAGE) in assets():
+            kind, content = assets()[path.removeprefix(PAGE)]
+            await _answer(send, 200, kind, content, ((b"cache-control", b"max-age=31536000, immutable"),))
+        else:
+            await self.app(scope, receive, _Dressed(send, path == "/"))
 
-        async def with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
-            await send(message)
 
-        await self.app(scope, receive, with_headers)
+class _Dressed:
+    """Sends a response with the headers, and a page with the head that `parts.head` describes."""
+
+    def __init__(self, send: Send, page: bool):
+        self.send, self.page = send, page
+        self.start: dict[str, Any] = {}
+        self.body = b""
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.start = {**message, "headers": [*message.get("headers", []), *HEADERS]}
+            self.page = self.page and any(
+                name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in message["headers"]
+            )
+            if not self.page:
+                await self.send(self.start)
+        elif self.page and message["type"] == "http.response.body":
+            self.body += message.get("body", b"")
+            if not message.get("more_body"):
+                await self._finish()
+        else:
+            await self.send(message)
+
+    async def _finish(self) -> None:
+        body = self.body.replace(b"<script", head() + b"<script", 1)
+        kept = [(n, v) for n, v in self.start["headers"] if n.lower() != b"content-length"]
+        kept.append((b"content-length", str(len(body)).encode()))
+        await self.send({**self.start, "headers": kept})
+        await self.send({"type": "http.response.body", "body": body})
 
 
 def same_origin(headers: dict[bytes, str]) -> bool:
@@ -88,13 +118,13 @@ def same_origin(headers: dict[bytes, str]) -> bool:
 async def _preview(name: str, send: Send) -> None:
     picture = preview_of(name.removesuffix(".png"))
     if picture is None:
-        await _answer(send, 404, b"text/plain", b"no such preview")
+        await _answer(send, 404, "text/plain", b"no such preview")
     else:
-        await _answer(send, 200, b"image/png", picture.read_bytes(), ((b"cache-control", b"max-age=600"),))
+        await _answer(send, 200, "image/png", picture.read_bytes(), ((b"cache-control", b"max-age=600"),))
 
 
-async def _answer(send: Send, status: int, kind: bytes, body: bytes, more: Headers = ()) -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more, *HEADERS]
+async def _answer(send: Send, status: int, kind: str, body: bytes, more: Headers = ()) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode()), *more, *HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -13,7 +13,7 @@ from playground.data import catalogue
 from playground.ui import comparison, home
 from playground.ui.family import family_tab
 from playground.ui.guard import Guard
-from playground.ui.parts import head, part, plain
+from playground.ui.parts import part, plain
 from playground.ui.words import i18n, label, t
 
 SANS = ["system-ui", "Segoe UI", "Roboto", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", "Noto Sans CJK KR"]
@@ -118,7 +118,6 @@ def serve(demo: gr.Blocks, words: gr.I18n, host: str, port: int, block: bool = T
         server_port=None if on_space else port,
         prevent_thread_lock=not block,
         theme=theme(),
-        head=head(),
         i18n=words,
         footer_links=[],
         run_history=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,19 @@ SCRIPTS = ("base.js", "fields.js", "curve.js", "forms.js", "monitor.js", "compar
 
 
 @cache
-def head() -> str:
-    """The page's style, and its scripts, which run before Gradio's own."""
-    scripts = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    style = (PAGE / "style.css").read_text(encoding="utf-8")
-    return f"<style>{style}</style>\n<script>{scripts}</script>"
+def assets() -> dict[str, tuple[str, bytes]]:
+    """The page's own files: name -> (media type, content)."""
+    script = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    style = (PAGE / "style.css").read_bytes()
+    return {"playground.js": ("text/javascript; charset=utf-8", script.encode()), "style.css": ("text/css", style)}
+
+
+@cache
+def head() -> bytes:
+    """What the page's head begins with, so that style and language are there before Gradio's own scripts run."""
+    version = {name: hashlib.sha256(content).hexdigest()[:12] for name, (_, content) in assets().items()}
+    style = f'<link rel="stylesheet" href="page/style.css?{version["style.css"]}">'
+    return f'{style}<script src="page/playground.js?{version["playground.js"]}"></script>'.encode()
 
 
 def part(kind: str, events: tuple[str, ...], schema: dict[str, Any], **more: Any) -> gr.HTML:

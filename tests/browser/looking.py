@@ -86,8 +86,10 @@ class Monitor:
         return self.root.locator("[data-state]").first.get_attribute("data-state") or ""
 
     def steps(self, curve: int = 0) -> list[int]:
-        """The steps on the curve, as they stand from left to right."""
-        return json.loads(self.root.locator("canvas").nth(curve).get_attribute("data-steps") or "[]")
+        """The steps on the curve; none of its lines may go back."""
+        canvas = self.root.locator("canvas").nth(curve)
+        assert canvas.get_attribute("data-folds") in ("0", None)
+        return json.loads(canvas.get_attribute("data-steps") or "[]")
 
     def wait_state(self, *states: str, seconds: float = PATIENCE) -> str:
         wait(lambda: self.state() in states, f"state {states}, not {self.state()}", seconds)

@@ -99,7 +99,7 @@ def test_a_finished_run_is_looked_at(visit: Visit) -> None:
     monitor.press("train")
     monitor.wait_state("finished")
     page = visitor.page
-    page.locator("#made-hum audio").first.wait_for()
+    page.locator("#made-hum .audio svg").first.wait_for()
     chosen = page.locator("#makes-hum .picker option:checked").inner_text()
     assert chosen.startswith("My run")
     assert page.locator("#made-hum svg").count() >= 2, "a waveform and a spectrogram"

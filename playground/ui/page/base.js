@@ -22,7 +22,10 @@ const playground = (window.playground = {});
   const remembered = localStorage.getItem("playground.theme");
   if (remembered) {
     // Gradio sets the class from the system's preference once it has started: put the visitor's choice back.
-    const settle = () => document.body.classList.toggle("dark", remembered === "dark");
+    const settle = () => {
+      const dark = remembered === "dark";
+      if (document.body.classList.contains("dark") !== dark) document.body.classList.toggle("dark", dark);
+    };
     document.addEventListener("DOMContentLoaded", () => {
       settle();
       const watcher = new MutationObserver(settle);

@@ -77,8 +77,22 @@
     const describe = () => {
       const newest = [...series].map(([name, line]) => `${name} ${number(line.values[line.values.length - 1])}`);
       canvas.setAttribute("aria-label", `${say({ en: "Curve", ko: "곡선" })}: ${newest.join(", ")}`);
-      canvas.dataset.steps = JSON.stringify([...series.values()][0]?.steps.slice(-2000) ?? []);
+      tellSteps();
       if (hover === null) readout.textContent = newest.join("   ");
+    };
+
+    /** What is drawn, for whoever cannot see it: every step, and how often a line goes back (never). */
+    const tellSteps = () => {
+      const steps = new Set();
+      let folds = 0;
+      for (const line of series.values()) {
+        line.steps.forEach((step, i) => {
+          steps.add(step);
+          folds += i > 0 && step <= line.steps[i - 1];
+        });
+      }
+      canvas.dataset.steps = JSON.stringify([...steps].sort((a, b) => a - b));
+      canvas.dataset.folds = String(folds);
     };
 
     const readAt = (step) => {
