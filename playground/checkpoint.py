@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -39,6 +40,8 @@ MAX_FILE = 1_000_000_000
 MAX_TEXT = 10_000_000
 MAX_FILES = 64
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+REFERENCE_FILES = {".safetensors", ".json", ".md", ".png", ".wav", ".txt"}
+"""What a library's own format may consist of here: no code, nothing that is unpickled."""
 _DTYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
 
 
@@ -205,7 +208,12 @@ def replace_folder(draft: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
     if folder.exists():
         folder.rename(old)
-    draft.rename(folder)
+    try:
+        draft.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -279,9 +287,8 @@ def load(folder: Path, strict_listing: bool = True) -> Checkpoint:
     family, info, about = _read_description(described, "config.json" if own else "playground.json")
     where = "config.json: config" if own else "playground.json: config"
     if not own:
-        module = registry.reference(family.name)
-        config = read_fields(module.Config, described["config"], where)
-        checkpoint = Checkpoint(family.name, module.load(folder, config), config, info, about)
+        config = read_fields(registry.reference(family.name).Config, described["config"], where)
+        checkpoint = Checkpoint(family.name, _load_reference(family, config, folder, listing), config, info, about)
         checkpoint.side = "reference"
     else:
         config = read_fields(family.Config, described["config"], where)
@@ -337,7 +344,7 @@ def _read_description(described: Any, where: str) -> tuple[Family, DataInfo, Abo
     if described["format"] != FORMAT:
         raise Damaged(f"{where}: format is {described['format']!r}; this version reads {FORMAT}")
     name = described["family"]
-    if name not in registry.families():
+    if not isinstance(name, str) or name not in registry.families():
         raise Damaged(f"{where}: family: {name!r} is not registered here")
     info = read_fields(DataInfo, described["data"], f"{where}: data")
     about = read_fields(About, described["about"], f"{where}: about")
@@ -433,6 +440,45 @@ def _load_model(family: Family, config: Any, path: Path) -> nn.Module:
     model = family.Model(config)
     model.load_state_dict(state)
     return model
+
+
+def _load_reference(family: Family, config: Any, folder: Path, listing: Mapping[str, Any]) -> nn.Module:
+    """The counterpart, loaded by its library from weights that its configuration has a place for."""
+    module = registry.reference(family.name)
+    odd = [name for name in listing if Path(name).suffix not in REFERENCE_FILES]
+    if odd:
+        raise Damaged(f"{odd[0]}: a reference's folder holds {', '.join(sorted(REFERENCE_FILES))} files only")
+    weights = [name for name in listing if name.endswith(".safetensors")]
+    found = Counter(shape for name in weights for shape in _shapes(folder / name))
+    with torch.device("meta"):
+        expected = module.Model(config)
+    every = Counter(tuple(tensor.shape) for tensor in expected.state_dict().values())
+    names = set(expected.state_dict())
+    parts = [*expected.named_parameters(), *((n, b) for n, b in expected.named_buffers() if n in names)]
+    once = Counter(tuple(tensor.shape) for _, tensor in parts)  # libraries save tied weights once
+    where = weights[0] if weights else "files.json"
+    if odd_shapes := (found - every) or (once - found):
+        shape = list(next(iter(odd_shapes)))
+        raise Damaged(f"{where}: a tensor of shape {shape} is unknown to this configuration, or missing for it")
+    try:
+        model: nn.Module = module.load(folder, config)
+    except Exception as error:  # each library has its own for files that do not fit
+        raise Damaged(f"{where}: {family.reference.cls} cannot load it: {error}") from None
+    for name, tensor in model.state_dict().items():
+        if tensor.is_meta:  # a library may only warn of what it did not find
+            raise Damaged(f"{where}: {name}: missing for this configuration")
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise Damaged(f"{where}: {name}: holds values that are not finite")
+    return model
+
+
+def _shapes(path: Path) -> Iterator[tuple[int, ...]]:
+    """The shapes of the tensors in a safetensors file. Raises `Damaged`."""
+    for name, entry in read_header(path).items():
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if not isinstance(shape, list) or not all(type(side) is int for side in shape):
+            raise Damaged(f"{path.name}: {name}: unreadable shape")
+        yield tuple(shape)
 
 
 def _snapshots(checkpoint: Checkpoint) -> Iterator[Snapshot]:

@@ -85,7 +85,7 @@ def _number(control: Control, config: Any, info: DataInfo, value: Any) -> float 
     whole = isinstance(control.default, int)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _bad(control, value, "expected a number", "수여야 합니다") from None
     if not math.isfinite(number) or (whole and number != int(number)):
         raise _bad(control, value, f"expected a {'whole' if whole else 'finite'} number", "올바른 수가 아닙니다")
