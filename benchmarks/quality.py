@@ -162,14 +162,16 @@ def _loaded(folder: Path, digest: str) -> checkpoint.Checkpoint:
 
 def _trained(name: str, preset: str, side: str) -> checkpoint.Checkpoint:
     """What a preset makes on this machine in its own time budget, through the driver."""
-    from trainers import driver
+    from trainers.driver import drive
+    from trainers.plans import job_from_preset
+    from trainers.saving import run_checkpoint
 
-    job = driver.job_from_preset(name, preset, reference=side == "reference")
+    job = job_from_preset(name, preset, reference=side == "reference")
     with tempfile.TemporaryDirectory() as folder:
-        for event in driver.drive(job, Path(folder), autosave=60.0, report_every=30.0):
+        for event in drive(job, Path(folder), autosave=60.0, report_every=30.0):
             if event["type"] == "progress":
                 print(f"  {name} {preset} ({side}): step {event['step']} of {event['total']}", flush=True)
-        return driver.run_checkpoint(Path(folder))
+        return run_checkpoint(Path(folder))
 
 
 # --- Samples --------------------------------------------------------------------------------------------------
@@ -259,11 +261,11 @@ def _judge() -> str:
 
 def _preset_key(name: str, bar: Bar, n: int, side: str) -> str:
     """What a preset's figure depends on: the preset, and the code of the family, its trainer and the driver."""
-    from trainers import driver
+    from trainers import driver, run, saving
 
     trainer = registry.trainer(name)
     preset = next(asdict(p) for p in trainer.PRESETS if p.name == bar.preset)
-    modules = [trainer, driver, importlib.import_module(registry.family(name).Config.__module__)]
+    modules = [trainer, driver, run, saving, importlib.import_module(registry.family(name).Config.__module__)]
     if side == "reference":
         modules.append(registry.reference(name))
     return _key(bar, n, name, _hash([side, repr(preset), [_content(Path(str(m.__file__))) for m in modules]]))

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from trainers import driver
+from trainers.driver import drive
+from trainers.plans import Job
 
 ROUNDS = 5
 ENOUGH = 0.95
@@ -82,12 +83,12 @@ def alternate(
         )  # fmt: skip
 
 
-def driven(job: driver.Job) -> float:
+def driven(job: Job) -> float:
     """Examples a second of a training through the driver, from its first report to its end: saves and events count."""
     first: tuple[float, int] | None = None
     last = 0
     with tempfile.TemporaryDirectory() as folder:
-        for event in driver.drive(job, Path(folder)):
+        for event in drive(job, Path(folder)):
             if event["type"] == "progress":
                 last = event["examples"]
                 first = first or (time.perf_counter(), last)

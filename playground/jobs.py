@@ -19,6 +19,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from playground.contract import Text, Told
 from playground.runlog import OVER, RunLog
 
 if TYPE_CHECKING:
-    from trainers.driver import Job
+    from trainers.plans import Job
 
 MAX_UNFINISHED = 40
 MAX_PER_OWNER = 2
@@ -99,7 +100,7 @@ class _Run:
 
     def saved_step(self) -> int:
         """Step of the newest save, -1 where there is none; of a race, ours."""
-        from trainers.driver import saves
+        from trainers.saving import saves
 
         found = saves(self.folder / "ours" if self.race else self.folder)
         return int(found[0].name.partition("-")[2]) if found else -1
@@ -187,7 +188,8 @@ class Jobs:
         deadline = time.monotonic() + CLOSE_SECONDS
         with self._lock:
             for run in live:
-                run.changed.wait_for(lambda run=run: run.log.over, max(0.0, deadline - time.monotonic()))
+                while not run.log.over and run.changed.wait(max(0.0, deadline - time.monotonic())):
+                    pass
         self._hands.shutdown(wait=False, cancel_futures=True)
         if self._connected():
             self._client.unsubscribe_topic("all")
@@ -328,7 +330,7 @@ class Jobs:
 
     def checkpoint(self, id: str, side: str = "ours") -> Path:
         """The newest save as a checkpoint folder. Raises `Told` before the first save, `Damaged` if none is sound."""
-        from trainers.driver import export, saves
+        from trainers.saving import export, saves
 
         course = self.folder(id, side)
         found = saves(course)
@@ -343,7 +345,7 @@ class Jobs:
                 export(course, out)
         return out
 
-    def sweep(self, max_age_days: float = 30.0, max_bytes: int = 20_000_000_000) -> list[str]:
+    def sweep(self, max_age_days: float = 30.0, max_bytes: int = 20_000_000_000) -> Sequence[str]:
         """Remove runs that are over and older than that, then the oldest until all fit; returns their ids."""
         ended = sorted((s.id for s in self.list() if s.state in OVER), key=self._ended_at)
         sizes = {id: _size(self.runs / id) for id in ended}
@@ -382,7 +384,7 @@ class Jobs:
         return run
 
     def _load(self, folder: Path) -> _Run:
-        from trainers.driver import Job
+        from trainers.plans import Job
 
         described = json.loads((folder / "job.json").read_text(encoding="utf-8"))
         run = _Run(folder, Job(**described["job"]), described["race"], described["owner"], self._lock)
@@ -428,7 +430,7 @@ class Jobs:
             for run, address in self._assign():
                 self._send(run, address)
 
-    def _assign(self) -> list[tuple[_Run, str]]:
+    def _assign(self) -> Sequence[tuple[_Run, str]]:
         with self._lock:
             free = [address for address, taken in self._workers.items() if taken == FREE]
             chosen = [(self._runs[id], address) for id, address in zip(self._queue, free, strict=False)]

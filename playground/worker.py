@@ -16,7 +16,8 @@ from distributed.worker import thread_state
 from playground.contract import Text, Told
 
 if TYPE_CHECKING:
-    from trainers.driver import Control, Job
+    from trainers.driver import Control
+    from trainers.plans import Job
 
 SIDES = ("ours", "reference")
 
@@ -161,7 +162,7 @@ def _race(job: Job, folder: Path, attempt: str, tell: Tell) -> Iterator[Event]:
 
 def _with_own_randomness(course: Iterator[Event]) -> Iterator[Event]:
     """The same events, with torch's random state swapped in before each and out after it."""
-    from trainers.driver import get_random_state, set_random_state
+    from trainers.run import get_random_state, set_random_state
 
     own = get_random_state()
     while True:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainers.driver import Job
+from trainers.plans import Job
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["trainers.driver", "playground.drawing"])
@@ -97,7 +97,7 @@ MOMENTS = ("draft begun", "tensors written", "listed", "renamed", "old ones remo
 def _die_in_save(job: Job, folder: Path, step: int, moment: str) -> None:
     _found()
     from playground import checkpoint
-    from trainers import driver
+    from trainers import driver, saving
 
     def die(*arguments: Any, **options: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -111,15 +111,15 @@ def _die_in_save(job: Job, folder: Path, step: int, moment: str) -> None:
 
     for event in driver.drive(job, folder, autosave=0, report_every=0):
         if event["type"] == "progress" and event["step"] == step:
-            driver._write_tensors = {"draft begun": die, "tensors written": after(driver._write_tensors)}.get(
-                moment, driver._write_tensors
+            saving._write_tensors = {"draft begun": die, "tensors written": after(saving._write_tensors)}.get(
+                moment, saving._write_tensors
             )
             if moment == "listed":
                 checkpoint.list_files = after(checkpoint.list_files)
             if moment == "renamed":
                 checkpoint.replace_folder = after(checkpoint.replace_folder)
             if moment == "old ones removed":
-                driver.shutil.rmtree = die
+                saving.shutil.rmtree = die
 
 
 def _run_out_of_room(job: Job, folder: Path, limit: int, after_step: int, pipe: Any) -> None:

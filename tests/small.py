@@ -15,7 +15,8 @@ from playground import checkpoint as checkpoints
 from playground import data, registry
 from playground.checkpoint import About, Checkpoint
 from playground.contract import Data, DataInfo, Examples, Family, Progress, configure
-from trainers.driver import Job, Run, job_from_preset, phase_fields, plan
+from trainers.plans import Job, job_from_preset, phase_fields, plan
+from trainers.run import Run
 
 EMBEDDED = {"images": "digits", "labelled images": "digits", "captioned images": "shapes", "points": "moons"}
 """What a family may ask for, and a set of it that is always there."""

@@ -13,8 +13,11 @@ from toys import curve, hum_job, newest, run, same_state
 
 from playground import checkpoint, registry
 from playground.contract import BadSetting
-from trainers import driver
-from trainers.driver import Control, TrainingFailed, drive, export, job_from_preset, run_checkpoint, saves
+from trainers import driver, saving
+from trainers.driver import Control, drive
+from trainers.plans import job_from_preset, plan
+from trainers.run import Run
+from trainers.saving import TrainingFailed, export, run_checkpoint, saves
 
 pytest_plugins = ["toys"]
 pytestmark = pytest.mark.usefixtures("hum")
@@ -222,13 +225,13 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
 def test_tied_weights_can_be_saved(tmp_path):
     layer = torch.nn.Linear(3, 3)
     tied = torch.nn.Sequential(layer, layer)
-    driver._write_tensors(driver._copies(tied), tmp_path / "tied.safetensors")
+    saving._write_tensors(saving._copies(tied), tmp_path / "tied.safetensors")
     assert len(checkpoint.load_file(tmp_path / "tied.safetensors")) == 4
 
 
 def test_every_batch_is_a_function_of_seed_phase_and_step(hum):
-    data = driver.plan(hum_job()).data
-    a, b = driver.Run(seed=3, batch_size=8), driver.Run(seed=3, batch_size=8)
+    data = plan(hum_job()).data
+    a, b = Run(seed=3, batch_size=8), Run(seed=3, batch_size=8)
     b.done = {"train": 10}
     late = {step: x for step, (x, _) in a.batches(data, "train", 14) if step > 10}
     assert all(torch.equal(x, late[step]) for step, (x, _) in b.batches(data, "train", 14))

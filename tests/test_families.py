@@ -35,7 +35,7 @@ from playground.contract import (
     check_settings,
 )
 from playground.data import catalogue
-from trainers.driver import job_from_preset, plan, total_steps
+from trainers.plans import job_from_preset, plan, total_steps
 
 FAMILIES = registry.families()
 ON = [(name, dataset) for name, family in FAMILIES.items() for dataset in small.embedded(family)]

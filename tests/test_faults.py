@@ -21,7 +21,7 @@ from toys import curve, hum_job, newest, run, same_state
 
 from playground import checkpoint
 from playground.checkpoint import Damaged
-from trainers.driver import export, run_checkpoint, saves
+from trainers.saving import export, run_checkpoint, saves
 
 pytest_plugins = ["toys"]
 pytestmark = pytest.mark.usefixtures("hum")

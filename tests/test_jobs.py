@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from itertools import pairwise
 
 import pytest
 from toys import ROOT, curve, hum_job, run, same_state
@@ -326,7 +325,7 @@ def test_old_runs_are_swept_and_live_ones_stay(tmp_path):
 
 
 def hum_job_without_family():
-    from trainers.driver import Job
+    from trainers.plans import Job
 
     return Job("hum", "hums")
 

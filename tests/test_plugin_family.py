@@ -14,7 +14,7 @@ from toys import ROOT, curve, hum_job, run, same_state
 
 from playground import checkpoint, drawing, registry, staging
 from playground.contract import Audio, BadSetting, Mel
-from trainers.driver import export
+from trainers.saving import export
 
 pytest_plugins = ["toys"]
 pytestmark = pytest.mark.usefixtures("hum")

@@ -16,7 +16,8 @@ import pytest
 from playground import registry
 from playground.contract import Data
 from playground.data.sets import SETS
-from trainers.driver import Control, Job, drive, job_from_preset
+from trainers.driver import Control, drive
+from trainers.plans import Job, job_from_preset
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("playground.families.speech", "playground.references", "trainers")

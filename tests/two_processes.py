@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from trainers.driver import Job, drive
+from trainers.driver import drive
+from trainers.plans import Job
 
 
 def main() -> None:

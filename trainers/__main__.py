@@ -31,7 +31,9 @@ from playground import registry
 from playground.checkpoint import Damaged
 from playground.contract import Told
 from playground.jobs import runs_root
-from trainers.driver import Control, Job, drive, export, job_from_preset, phase_fields, saves
+from trainers.driver import Control, drive
+from trainers.plans import Job, job_from_preset, phase_fields
+from trainers.saving import export, saves
 
 RANK = int(os.environ.get("RANK", "0"))
 """This process's place among those that `accelerate launch` started; the first alone speaks."""

@@ -10,7 +10,7 @@ from torch.optim import Adam
 
 from playground.contract import Data, Preset, Progress, knob
 from playground.families.image.gan import GAN, LOSSES, Rules
-from trainers.driver import Run
+from trainers.run import Run
 
 
 @dataclass(frozen=True)

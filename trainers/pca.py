@@ -9,7 +9,7 @@ import torch
 
 from playground.contract import Data, Preset, Progress, knob
 from playground.families.image.pca import PCA
-from trainers.driver import Run
+from trainers.run import Run
 
 
 @dataclass(frozen=True)

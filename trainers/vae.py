@@ -12,7 +12,7 @@ from torch.optim import Adam
 
 from playground.contract import Data, Preset, Progress, knob
 from playground.families.image.vae import VAE
-from trainers.driver import Run
+from trainers.run import Run
 
 
 @dataclass(frozen=True)

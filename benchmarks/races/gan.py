@@ -13,8 +13,8 @@ from playground import data
 from playground.contract import configure
 from playground.data import ImageData
 from playground.families.image.gan import GAN, Config, hinge
-from trainers.driver import Job
 from trainers.gan import Recipe
+from trainers.plans import Job
 
 STEPS = 150
 

@@ -16,7 +16,7 @@ from playground.contract import configure
 from playground.data import ImageData
 from playground.families.image.vae import VAE, Config
 from playground.references import vae as reference
-from trainers.driver import Job
+from trainers.plans import Job
 from trainers.vae import Recipe, follow
 
 STEPS = 200

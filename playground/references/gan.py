@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from playground import controls
 from playground.contract import BadSetting, Control, Data, Output, Progress, Scene, Sheet, View, fact, knob
-from trainers.driver import Run
+from trainers.run import Run
 
 __all__ = ["VIEW", "Config", "Model", "Recipe", "load", "save", "train"]
 

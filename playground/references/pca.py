@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from playground.contract import Data, Progress
 from playground.families.image.pca import Config
-from trainers.driver import Run
 from trainers.pca import Recipe
+from trainers.run import Run
 
 __all__ = ["Config", "Model", "Recipe", "load", "save", "train"]
 

@@ -17,7 +17,7 @@ from playground.ui.family import command_event
 from playground.ui.parts import part, plain
 from playground.ui.service import jobs
 from playground.ui.words import both, language_of, sentence, told
-from trainers.driver import job_from_preset
+from trainers.plans import job_from_preset
 
 log = logging.getLogger(__name__)
 

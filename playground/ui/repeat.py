@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from playground import registry
 
 if TYPE_CHECKING:
-    from trainers.driver import Job
+    from trainers.plans import Job
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def of_job(job: Job) -> Repeat:
     parts += [flag(name, value, switch=True) for name, value in {**recipe, **config}.items()]
     python = (
         "from pathlib import Path\n"
-        "from trainers.driver import Job, drive\n\n"
+        "from trainers.driver import drive\n"
+        "from trainers.plans import Job\n\n"
         f"job = Job(family={job.family!r}, dataset={job.dataset!r}, preset={job.preset!r},\n"
         f"          recipe={dict(job.recipe)!r}, config={dict(job.config)!r},\n"
         f"          minutes={job.minutes!r}, seed={job.seed!r})\n"

@@ -14,7 +14,7 @@ from playground.contract import BadSetting, Told, check_settings
 from playground.ui import forms, guard, repeat, shelf, watching
 from playground.ui.service import jobs
 from playground.ui.words import language_of, sentence, told
-from trainers.driver import Job, job_from_preset
+from trainers.plans import Job, job_from_preset
 
 log = logging.getLogger(__name__)
 

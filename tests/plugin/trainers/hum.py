@@ -12,7 +12,7 @@ from playground.families.speech.hum import FRAME, Hum
 from torch.optim import Adam
 
 from playground.contract import Data, Preset, Progress, knob
-from trainers.driver import Run
+from trainers.run import Run
 
 
 @dataclass(frozen=True)

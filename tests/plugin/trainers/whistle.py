@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from playground.families.speech.whistle import Whistle
 
 from playground.contract import Data, Preset, Progress, knob
-from trainers.driver import Run
+from trainers.run import Run
 
 
 @dataclass(frozen=True)
