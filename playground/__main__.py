@@ -119,7 +119,9 @@ def _help(control: Control) -> str:
     parts = [control.label["en"]]
     if control.low is not None and control.high is not None:
         parts.append(f"{control.low:g} to {control.high:g}")
-    if control.choices and not callable(control.choices):
+    if callable(control.choices):
+        parts.append("a name or a number")
+    elif control.choices:
         parts.append(" or ".join(f"{value} ({words['en']})" for words, value in control.choices))
     if control.default is not None:
         parts.append(f"default {control.default}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from playground import comparing, drawing
 from playground.batches import Batch
@@ -154,7 +154,7 @@ class Arrays:
 
 # --- Comparisons ----------------------------------------------------------------------------------------------
 
-GAP = 24
+GAP, HEADING = 24, 22
 
 
 def comparison(family: Family, sides: Sequence[comparing.Side], out: Path, settings: Mapping[str, Any]) -> list[Path]:
@@ -164,16 +164,24 @@ def comparison(family: Family, sides: Sequence[comparing.Side], out: Path, setti
     rows = [[cell["en"] if isinstance(cell, dict) else cell for cell in row] for row in table.rows]
     path = out / "comparison.json"
     path.write_text(json.dumps({"columns": columns, "rows": rows}, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    sheets = [next((o for o in side.outputs if isinstance(o, Sheet)), None) for side in sides]
-    if None in sheets:
+    titles = {"ours": family.title["en"], "reference": family.reference.title["en"]}
+    sheets = [(titles[s.name], o) for s in sides for o in s.outputs[:1] if isinstance(o, Sheet)]
+    if len(sheets) < len(sides):
         return [path]
-    images = [drawing.sheet_image(sheet) for sheet in sheets if sheet]
-    width = sum(image.width for image in images) + GAP * (len(images) - 1)
-    joined = Image.new("RGBA", (width, max(image.height for image in images)))
-    left = 0
-    for image in images:
-        joined.paste(image, (left, 0))
-        left += image.width + GAP
     metadata = {"family": family.name, "sides": [side.name for side in sides], **settings}
-    (out / "comparison.png").write_bytes(drawing.png_bytes(joined, metadata))
-    return [out / "comparison.png", path]
+    picture = out / "comparison.png"
+    picture.write_bytes(drawing.png_bytes(_side_by_side(sheets), metadata))
+    return [picture, path]
+
+
+def _side_by_side(sheets: Sequence[tuple[str, Sheet]]) -> Image.Image:
+    """Contact sheets from left to right, each under its title."""
+    images = [(title, drawing.sheet_image(sheet)) for title, sheet in sheets]
+    width = sum(image.width for _, image in images) + GAP * (len(images) - 1)
+    joined = Image.new("RGBA", (width, HEADING + max(image.height for _, image in images)))
+    pen, left = ImageDraw.Draw(joined), 0
+    for title, image in images:
+        pen.text((left, 0), title, fill=drawing.GREY, font=drawing.font(16))
+        joined.paste(image, (left, HEADING))
+        left += image.width + GAP
+    return joined
