@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: equal seeds give equal results at equal thread counts
 
 import pytest
+import torch
 
 from playground.data.sets import SETS
 
@@ -15,6 +16,12 @@ from playground.data.sets import SETS
 def _runs(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test writes into the cache of the person who runs it."""
     os.environ.setdefault("PLAYGROUND_RUNS", str(tmp_path_factory.mktemp("runs")))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """A test that draws without a generator of its own draws the same each time, whichever tests ran before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -57,8 +57,9 @@ LAYERS = [nn.Linear(7, 5), nn.Conv2d(3, 8, 4), nn.Embedding(6, 9)]
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
 def test_spectral_norm_equals_torch(layer):
     """torch turns u before v, the paper's algorithm 1 v before u: the same power iteration, half a step apart."""
-    weight = 2 * torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(0))
-    layer.weight.data = weight.clone()
+    u, v = torch.randn(layer.weight.shape[0]), torch.randn(layer.weight[0].numel())
+    weight = torch.randn(layer.weight.shape) + 3 * torch.outer(u, v).view_as(layer.weight) / v.norm()
+    layer.weight.data = weight.clone()  # its first singular value stands out, so that both soon have found it
     theirs = parametrizations.spectral_norm(layer, n_power_iterations=1)
     torchs = layer.parametrizations.weight[0]
     ours = SpectralNorm(weight)
@@ -162,11 +163,11 @@ def test_r1_and_gradient_penalty_of_a_linear_discriminator():
 def test_penalties_look_where_they_should():
     """With the slope x itself, R1 is |x|^2 / 2 at real pictures; the other penalty sees the mixture."""
     real, fake, mix = pictures(6), pictures(6, seed=2), torch.rand(6)
-    r1 = float(gan.r1_penalty(Quadratic(), real, Y))
+    r1 = gan.r1_penalty(Quadratic(), real, Y).item()
     assert r1 == pytest.approx(float(real.flatten(1).square().sum(1).mean() / 2), rel=1e-5)
     between = mix[:, None] * real.flatten(1) + (1 - mix[:, None]) * fake.flatten(1)
     expected = float((between.norm(dim=1) - 1).square().mean())
-    assert float(gan.gradient_penalty(Quadratic(), real, fake, Y, mix)) == pytest.approx(expected, rel=1e-5)
+    assert gan.gradient_penalty(Quadratic(), real, fake, Y, mix).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", list(gan.LOSSES))
