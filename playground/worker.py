@@ -49,9 +49,10 @@ def _import_all() -> None:
 
     registry.families()
     Accelerator()
-    layer = torch.nn.Linear(2, 1)
-    optimizer = torch.optim.Adam(layer.parameters())  # the first one imports for a second or two
-    layer(torch.zeros(1, 2)).sum().backward()
+    # Nothing is drawn at random here: a second interface may warm a worker that is training.
+    weight = torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.Adam([weight])  # the first one imports for a second or two
+    (weight @ torch.ones(2)).backward()
     optimizer.step()
     drawing.previews([Sheet(torch.zeros(1, 1, 8, 8)), Audio(torch.zeros(160), 16_000)])
 
