@@ -48,7 +48,7 @@ def both(job: Job, folder: Path) -> tuple[list[dict[str, torch.Tensor]], list[di
 JOBS = {
     "hum": Job("hum", "hums", recipe={"steps": 4, "batch_size": 8}),
     "vae": Job("vae", "digits", recipe={"steps": 2, "batch_size": 16}),
-    "gan": Job("gan", "digits", recipe={"steps": 1, "batch_size": 16}, config={"generator_norm": "group"}),
+    "gan": Job("gan", "digits", recipe={"steps": 2, "batch_size": 16}, config={"generator_norm": "group"}),
 }
 """Nets that keep no batch statistics. The hum's dropout differs by rank: what does not pass through it must agree."""
 UNTOUCHED_BY_DROPOUT = ("means", "variances", "weights")
@@ -68,26 +68,9 @@ def test_two_ranks_hold_the_same_weights_as_one_process_on_the_joint_batch(tmp_p
         run(JOBS[name], tmp_path / "one")
     finally:
         torch.set_num_threads(threads)
-    if name == "gan":
-        compare_gradients(tmp_path / "two" / "run", tmp_path / "one")
-        return
     for key, tensor in load_file(newest(tmp_path / "one") / "model.safetensors").items():
         if name != "hum" or key in UNTOUCHED_BY_DROPOUT:
             torch.testing.assert_close(first[key], tensor, rtol=1e-5, atol=1e-5, msg=lambda m, k=key: f"{k}: {m}")
-
-
-def compare_gradients(two: Path, one: Path) -> None:
-    """Both players' gradients of the first step, which Adam without momentum keeps as its first moment.
-
-    Not the weights: Adam divides by the gradient's size, and where that is rounding error alone (4 of the 64 numbers
-    of one bias) the step may have either sign, though the gradients agree to 3e-7.
-    """
-    joint, alone = (load_file(newest(folder) / "state.safetensors") for folder in (two, one))
-    for player in ("d_optimizer", "g_optimizer"):
-        moments = [key for key in alone if f"/{player}/" in key and key.endswith("exp_avg")]
-        assert any(alone[key].abs().max() > 1e-3 for key in moments), f"{player} saw gradients"
-        for key in moments:
-            torch.testing.assert_close(joint[key], alone[key], rtol=1e-5, atol=1e-6, msg=lambda m, k=key: f"{k}: {m}")
 
 
 def test_both_ranks_turn_minutes_into_the_same_number_of_steps(tmp_path):

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 from toys import ROOT, curve, hum_job, run, same_state
@@ -215,7 +216,7 @@ def test_a_race_runs_both_sides_by_turns(runs, tmp_path):
         assert [e["step"] for e in events if e.get("side") == side][-1] == 35
         assert checkpoint.load(runs.checkpoint(id, side)).side == side
     order = [e["side"] for e in events if e["type"] == "progress"]
-    assert sum(a != b for a, b in zip(order, order[1:], strict=False)) > 6, "neither waits for the other's end"
+    assert sum(a != b for a, b in pairwise(order)) > 6, "neither waits for the other's end"
     run(hum_job(reference=True, recipe={"pause": 0.02, "steps": 30}), tmp_path)
     assert same_state(tmp_path, runs.folder(id, "reference")), "each has its own random course"
 

@@ -12,6 +12,10 @@ from playground.contract import Data, Preset, Progress, knob
 from playground.families.image.gan import GAN, LOSSES, Rules
 from trainers.run import Run
 
+ROUNDING = 2e-5
+"""Adam's eps: real and fake may cancel in a gradient to rounding noise (about 2e-7), of which the usual 1e-8 would make
+whole steps, different ones on two processes."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -37,8 +41,9 @@ class Recipe:
 
 def train(model: GAN, data: Data, recipe: Recipe, run: Run) -> Iterator[Progress]:
     config, betas = model.config, (recipe.momentum, 0.99)
-    d_optimizer = run.keep("d_optimizer", Adam(model.discriminator.parameters(), recipe.discriminator_rate, betas))
-    g_optimizer = run.keep("g_optimizer", Adam(model.generator.parameters(), recipe.generator_rate, betas))
+    discriminator, generator = model.discriminator.parameters(), model.generator.parameters()
+    d_optimizer = run.keep("d_optimizer", Adam(discriminator, recipe.discriminator_rate, betas, eps=ROUNDING))
+    g_optimizer = run.keep("g_optimizer", Adam(generator, recipe.generator_rate, betas, eps=ROUNDING))
     d_turn, g_turn = model.turns(Rules(recipe.loss, recipe.r1, recipe.penalty, recipe.augment))
     d_objective, g_objective = run.distribute(d_turn), run.distribute(g_turn)
 

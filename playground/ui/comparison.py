@@ -12,8 +12,8 @@ import gradio as gr
 
 from playground import comparing, registry
 from playground.contract import BadSetting, Family
-from playground.ui import forms, generating, guard, media, shelf, showing, training, watching
-from playground.ui.family import command_event
+from playground.ui import forms, generating, guard, media, shelf, showing, training
+from playground.ui.family import command_event, draw_events, train_event, watch_event
 from playground.ui.parts import part, plain
 from playground.ui.service import jobs
 from playground.ui.words import both, language_of, sentence, told
@@ -47,7 +47,7 @@ def compare_tab() -> None:
         plain(f'<h2>{both(head)}</h2><p class="hint">{both(about)}</p>', "heading")
         racer = part("racer", (), _schema(), elem_id="racer")
         monitor = part("monitor", ("train", "stop", "resume", "step", "attach"), _race_schema(), elem_id="race")
-    _compare_events(form, stage)
+    draw_events(form, {"draw": _draw, "hub": _draw_hub}, stage, "compare")
     _race_events(racer, monitor)
 
 
@@ -82,34 +82,6 @@ def _race_schema() -> dict[str, Any]:
 
 
 # --- Side by side ---------------------------------------------------------------------------------------------
-
-
-def _compare_events(form: gr.HTML, stage: gr.HTML) -> None:
-    def draw(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
-        yield gr.skip(), gr.HTML(busy=True)
-        for html in _draw(value, request):
-            yield html, gr.skip()
-        yield gr.skip(), gr.HTML(busy=False)
-
-    def hub(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
-        yield gr.skip(), gr.HTML(busy=True)
-        for html in _draw_hub(value, request):
-            yield html, gr.skip()
-        yield gr.skip(), gr.HTML(busy=False)
-
-    shared: dict[str, Any] = {
-        "inputs": [form],
-        "outputs": [stage, form],
-        "concurrency_id": generating.CONCURRENCY,
-        "concurrency_limit": generating.LIMIT,
-        "show_progress": "hidden",
-        "api_visibility": "undocumented",
-    }
-    events = [
-        form.draw(draw, trigger_mode="always_last", api_name="compare", **shared),
-        form.hub(hub, api_name="compare_hub", **shared),
-    ]
-    form.halt(lambda: gr.HTML(busy=False), outputs=[form], cancels=events, queue=False, api_visibility="private")
 
 
 def _asked(value: Any) -> tuple[Family, dict[str, Any]]:
@@ -177,38 +149,33 @@ def _side_by_side(family: Family, drawn: list[comparing.Side], raw: dict[str, An
 
 
 def _race_events(racer: gr.HTML, monitor: gr.HTML) -> None:
-    async def train(value: Any, request: gr.Request) -> AsyncIterator[Any]:
+    async def train(value: Any, request: gr.Request) -> dict[str, Any]:
         try:
             guard.trainings.demand(request)
-            run = await asyncio.to_thread(_start, value, request)
+            return training.first_feed(await asyncio.to_thread(_start, value, request), request)
         except Exception as error:  # told to the visitor, whatever it is
-            yield {"refused": training.complain(error, request)}
-            return
-        async for feed in _follow(run, 0, request):
-            yield feed
+            return {"refused": training.complain(error, request)}
 
-    async def attach(event: gr.EventData, request: gr.Request) -> AsyncIterator[Any]:
+    async def attach(event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[str, Any]]:
         asked = event._data if isinstance(event._data, dict) else {}
         run, after = asked.get("run"), asked.get("after")
         try:
             if not isinstance(run, str) or not isinstance(after, int):
                 raise sentence("bad request")
-            async for feed in _follow(run, after, request):
-                yield feed
+            async for feed, previews in training.follow(run, after, "race", request):
+                yield feed | {"previews": _pictures(previews)}
         except Exception as error:  # told to the visitor, whatever it is
             yield {"refused": training.complain(error, request), "gone": run}
 
-    shared: dict[str, Any] = {
-        "outputs": [monitor],
-        "concurrency_limit": None,
-        "trigger_mode": "multiple",
-        "show_progress": "hidden",
-        "api_visibility": "undocumented",
-    }
-    monitor.train(train, inputs=[racer], api_name="race", **shared)
-    monitor.attach(attach, api_name="watch_race", **shared)
+    train_event(monitor, train, [racer], "race")
+    watch_event(monitor, attach, [monitor], "watch_race")
     for action in ("stop", "resume"):
         command_event(monitor, action)
+
+
+def _pictures(previews: list[dict[str, Any]]) -> dict[str, str]:
+    """The newest preview of each side, as the page's pictures show it."""
+    return {e["side"]: f"data:image/png;base64,{e['data']}" for e in previews if e["kind"] == "png"}
 
 
 def _start(value: Any, request: gr.Request) -> str:
@@ -221,9 +188,3 @@ def _start(value: Any, request: gr.Request) -> str:
         )
     job = job_from_preset(family.name, str(value.get("preset")), minutes=float(minutes))
     return jobs().race(job, training.owner_of(request))
-
-
-async def _follow(run: str, after: int, request: gr.Request) -> AsyncIterator[dict[str, Any]]:
-    async for feed, previews in watching.watch(jobs(), run, after, language_of(request)):
-        pictures = {e["side"]: f"data:image/png;base64,{e['data']}" for e in previews if e["kind"] == "png"}
-        yield {**feed, "previews": pictures}

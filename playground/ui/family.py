@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import gradio as gr
 
 from playground import data, staging
 from playground.contract import Family
-from playground.ui import forms, generating, guard, shelf, training
+from playground.ui import forms, generating, guard, shelf, training, watching
 from playground.ui.parts import part, plain
+from playground.ui.turns import Turn
 from playground.ui.words import WORDS, both, label, language_of, sentence, t
 
 
@@ -52,8 +54,9 @@ def family_tab(family: Family, catalogue: list[Any], words: gr.I18n) -> None:
                 looks = part("views", ("draw", "halt"), views_form(family, "looks"), elem_id=f"looks-{name}")
             with gr.Column(scale=5, min_width=300):
                 looked = plain("", "stage", elem_id=f"looked-{name}")
-    _drawing_events(family, makes, made)
-    _drawing_events(family, looks, looked)
+    drawing = {"draw": partial(generating.draw, name)}
+    draw_events(makes, drawing, made, name)
+    draw_events(looks, drawing, looked, f"{name}_inside")
     _picking_events(family, makes, looks, checkpoint)
     _training_events(family, settings, monitor, makes, made)
     _picture_events(settings, pictures)
@@ -105,27 +108,44 @@ def first_paint(name: str) -> str:
 # --- Events ---------------------------------------------------------------------------------------------------
 
 
-def _drawing_events(family: Family, form: gr.HTML, stage: gr.HTML) -> None:
-    name = family.name
+Drawing = Callable[[Any, gr.Request], Iterator[str]]
+"""(a form's value, who asks) -> HTML as it grows; tells its own errors."""
 
-    def draw(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
-        yield gr.skip(), gr.HTML(busy=True)
-        for drawn in generating.draw(name, value, request):
-            yield drawn, gr.skip()
-        yield gr.skip(), gr.HTML(busy=False)
 
-    drawing = form.draw(
-        draw,
-        inputs=[form],
-        outputs=[stage, form],
-        concurrency_id=generating.CONCURRENCY,
-        concurrency_limit=generating.LIMIT,
-        trigger_mode="always_last",
-        show_progress="hidden",
-        api_name=f"draw_{name}",
-        api_visibility="undocumented",
-    )
-    form.halt(lambda: gr.HTML(busy=False), outputs=[form], cancels=[drawing], queue=False, api_visibility="private")
+def draw_events(form: gr.HTML, drawings: dict[str, Drawing], stage: gr.HTML, name: str) -> None:
+    """The events of a form that computes in this process: few at once, the newest counts, and Halt ends them."""
+
+    def handler(drawing: Drawing) -> Callable[..., Iterator[tuple[Any, Any]]]:
+        def draw(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+            turn = Turn(request, f"draw-{form._id}")
+            try:
+                yield gr.skip(), gr.HTML(busy=True)
+                for drawn in drawing(value, request):
+                    if not turn.newest:
+                        return
+                    yield drawn, gr.skip()
+                if turn.newest:
+                    yield gr.skip(), gr.HTML(busy=False)
+            finally:
+                turn.end()
+
+        return draw
+
+    started = [
+        getattr(form, event)(
+            handler(drawing),
+            inputs=[form],
+            outputs=[stage, form],
+            concurrency_id=generating.CONCURRENCY,
+            concurrency_limit=generating.LIMIT,
+            trigger_mode="multiple",
+            show_progress="hidden",
+            api_name=f"{event}_{name}",
+            api_visibility="undocumented",
+        )
+        for event, drawing in drawings.items()
+    ]
+    form.halt(lambda: gr.HTML(busy=False), outputs=[form], cancels=started, queue=False, api_visibility="private")
 
 
 def _picking_events(family: Family, makes: gr.HTML, looks: gr.HTML, checkpoint: gr.UploadButton) -> None:
@@ -160,15 +180,13 @@ def _picking_events(family: Family, makes: gr.HTML, looks: gr.HTML, checkpoint: 
 def _training_events(family: Family, settings: gr.HTML, monitor: gr.HTML, makes: gr.HTML, made: gr.HTML) -> None:
     name = family.name
 
-    async def train(value: Any, shown: Any, event: gr.EventData, request: gr.Request) -> AsyncIterator[tuple[Any, Any]]:
-        step = bool((event._data or {}).get("step")) if isinstance(event._data, dict) else False
+    async def train(value: Any, shown: Any, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        step = isinstance(event._data, dict) and event._data.get("step") is True
         try:
-            run = await training.begin(name, value, shown, step, request)
+            run = await asyncio.to_thread(training.begin, name, value, shown, step, request)
+            return training.first_feed(run, request)
         except Exception as error:  # told to the visitor, whatever it is
-            yield {"refused": training.complain(error, request)}, gr.skip()
-            return
-        async for both_parts in training.follow(run, 0, name, request):
-            yield both_parts
+            return {"refused": training.complain(error, request)}
 
     async def attach(event: gr.EventData, request: gr.Request) -> AsyncIterator[tuple[Any, Any]]:
         asked = event._data if isinstance(event._data, dict) else {}
@@ -176,22 +194,43 @@ def _training_events(family: Family, settings: gr.HTML, monitor: gr.HTML, makes:
         try:
             if not isinstance(run, str) or not isinstance(after, int):
                 raise sentence("bad request")
-            async for both_parts in training.follow(run, after, name, request):
-                yield both_parts
+            async for feed, previews in training.follow(run, after, name, request):
+                shown = watching.preview_html(previews, language_of(request)) if previews else gr.skip()
+                yield feed, shown
         except Exception as error:  # told to the visitor, whatever it is
             yield {"refused": training.complain(error, request), "gone": run}, gr.skip()
 
-    watching: dict[str, Any] = {
-        "outputs": [monitor, made],
-        "concurrency_limit": None,
-        "trigger_mode": "multiple",
-        "show_progress": "hidden",
-        "api_visibility": "undocumented",
-    }
-    monitor.train(train, inputs=[settings, makes], api_name=f"train_{name}", **watching)
-    monitor.attach(attach, api_name=f"watch_{name}", **watching)
+    train_event(monitor, train, [settings, makes], f"train_{name}")
+    watch_event(monitor, attach, [monitor, made], f"watch_{name}")
     for action in ("stop", "resume", "step"):
         command_event(monitor, action)
+
+
+def train_event(monitor: gr.HTML, handler: Any, inputs: list[gr.HTML], name: str) -> None:
+    """Train answers at once, outside the queue; the page then watches the run by its id."""
+    monitor.train(
+        handler,
+        inputs=inputs,
+        outputs=[monitor],
+        queue=False,
+        trigger_mode="multiple",
+        show_progress="hidden",
+        api_name=name,
+        api_visibility="undocumented",
+    )
+
+
+def watch_event(monitor: gr.HTML, handler: Any, outputs: list[gr.HTML], name: str) -> None:
+    """Watching costs next to nothing, so as many as there are may watch."""
+    monitor.attach(
+        handler,
+        outputs=outputs,
+        concurrency_limit=None,
+        trigger_mode="multiple",
+        show_progress="hidden",
+        api_name=name,
+        api_visibility="undocumented",
+    )
 
 
 def command_event(monitor: gr.HTML, action: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +12,7 @@ from playground import registry
 from playground.contract import BadSetting, Told, check_settings
 from playground.ui import forms, guard, repeat, shelf, watching
 from playground.ui.service import jobs
+from playground.ui.turns import Turn
 from playground.ui.words import language_of, sentence, told
 from trainers.plans import Job, job_from_preset
 
@@ -83,33 +83,31 @@ def owner_of(request: gr.Request | None) -> str:
     return guard.visitor_of(request)
 
 
-# --- Following a run ------------------------------------------------------------------------------------------
-
-_newest_watch: dict[tuple[str, str], int] = {}
-"""By (session, place): which of its watchers is the newest; an older one ends when it notices."""
+# --- Runs -----------------------------------------------------------------------------------------------------
 
 
-async def follow(run: str, after: int, place: str, request: gr.Request | None) -> AsyncIterator[tuple[Any, Any]]:
-    """(feed, preview HTML or nothing new) for one place of one page; a newer follower of that place ends this one."""
-    language = language_of(request)
-    key = (getattr(request, "session_hash", "") or "", place)
-    mine = _newest_watch[key] = _newest_watch.get(key, 0) + 1
+async def follow(run: str, after: int, place: str, request: gr.Request | None) -> AsyncIterator[tuple[Any, list[Any]]]:
+    """(feed, newest previews) for one place of one page; a newer follower of that place ends this one."""
+    turn = Turn(request, place)
     try:
-        async for feed, previews in watching.watch(jobs(), run, after, language):
-            if _newest_watch.get(key) != mine:
+        async for feed, previews in watching.watch(jobs(), run, after, language_of(request)):
+            if not turn.newest:
                 return
-            yield feed, watching.preview_html(previews, language) if previews else gr.skip()
+            yield feed, previews
     finally:
-        if _newest_watch.get(key) == mine:
-            del _newest_watch[key]
+        turn.end()
 
 
-async def begin(family: str, value: Any, shown: Any, step: bool, request: gr.Request | None) -> str:
+def first_feed(run: str, request: gr.Request | None) -> dict[str, Any]:
+    """What the page is told at once of a run that it has just submitted; it then follows the run."""
+    return watching.feed(jobs().status(run), [], 0, language_of(request)) | {"begun": True}
+
+
+def begin(family: str, value: Any, shown: Any, step: bool, request: gr.Request | None) -> str:
     """Submit what the form describes; returns the run's id. Raises `Told`."""
     guard.trainings.demand(request)
     token = shown.get("checkpoint", "") if isinstance(shown, dict) else ""
-    job = await asyncio.to_thread(job_of, family, value, token)
-    return await asyncio.to_thread(jobs().submit, job, owner_of(request), step)
+    return jobs().submit(job_of(family, value, token), owner_of(request), step)
 
 
 def command(action: str, data: Any, request: gr.Request | None) -> None:

@@ -17,7 +17,10 @@ Visit = Callable[..., Any]
 
 def prepare(visitor: Any, **settings: float) -> Monitor:
     """The tests' own family, its steps slow enough to be watched, with a worker that is awake."""
-    query = "&".join(f"recipe.{name}={value:.12g}".replace("+", "") for name, value in {"pause": 0.15, "steps": 60, **settings}.items())
+    query = "&".join(
+        f"recipe.{name}={value:.12g}".replace("+", "")
+        for name, value in {"pause": 0.15, "steps": 60, **settings}.items()
+    )
     visitor.open(f"?tab=hum&preset=fast&minutes=0&{query}", "#monitor-hum button")
     return visitor.monitor("hum")
 

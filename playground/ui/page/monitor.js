@@ -15,6 +15,7 @@
     failed: { en: "Failed", ko: "실패" },
     lost: { en: "Interrupted", ko: "중단됨" },
   };
+  const SILENCE = 8000; // milliseconds
   const ACTIVE = ["queued", "starting", "running", "held", "stopping"];
   const BUTTONS = {
     train: { en: "Train", ko: "학습" },
@@ -41,7 +42,7 @@
     let last = 0;
     let state = "none";
     let watching = false;
-    let pressed = null;
+    let heard = Date.now();
 
     const actions = props.schema.race ? ["train", "stop", "resume"] : ["train", "stop", "resume", "step"];
     const labels = { ...BUTTONS, ...(props.schema.race ? { train: { en: "Race", ko: "경주" } } : {}) };
@@ -82,10 +83,9 @@
 
     const press = (action) => {
       if (!allowed(state)[action]) return;
-      pressed = action;
       if (action === "train" || (action === "step" && (!run || ["none", "finished"].includes(state)))) {
         forget();
-        watching = true;
+        heard = Date.now();
         trigger("train", { step: action === "step" });
       } else {
         trigger(action, { run });
@@ -98,8 +98,19 @@
     const attach = () => {
       if (!run || watching) return;
       watching = true;
+      heard = Date.now();
       trigger("attach", { run, after: last });
     };
+    // The server speaks every second while a run is under way. Where it falls silent (a laptop that slept, a stream
+    // that was lost), the page asks again; the server then ends the watcher before.
+    const watchdog = setInterval(() => {
+      if (!element.isConnected) return clearInterval(watchdog);
+      if (Date.now() - heard < SILENCE || document.hidden) return;
+      if (run && watching) {
+        watching = false;
+        attach();
+      } else if (!run && state === "starting") show("none");
+    }, 2000);
     const forget = () => {
       run = null;
       last = 0;
@@ -123,10 +134,10 @@
     };
 
     const take = (feed) => {
+      heard = Date.now();
       if (!feed || !feed.run) {
         if (feed?.refused) {
           watching = false;
-          pressed = null;
           if (feed.gone) {
             mine.change(key, (m) => {
               m.runs = (m.runs ?? []).filter((r) => r.id !== feed.gone);
@@ -141,13 +152,12 @@
         }
         return;
       }
-      if (run && feed.run !== run && !(pressed === "train" || pressed === "step")) return;
+      if (run && feed.run !== run) return; // a message of the run before
       if (feed.run !== run) {
         forget();
         run = feed.run;
         keep(feed);
       }
-      pressed = null;
       for (const [n, side, step, values] of feed.points) {
         if (n <= last) continue;
         curves[side]?.add([[step, values]]);
@@ -163,7 +173,8 @@
       const before = state;
       show(feed.status.state, feed.status);
       showCounts(feed.status);
-      watching = feed.live;
+      watching = feed.live && !feed.begun;
+      if (feed.begun) attach();
       if (!feed.live && ["finished", "stopped"].includes(state) && ACTIVE.includes(before) && !props.schema.race) {
         playground.tell("learnt", { family, token: `run:${run}` });
       }
