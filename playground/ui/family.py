@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ Drawing = Callable[[Any, gr.Request], Iterator[str]]
 """(a form's value, who asks) -> HTML as it grows; tells its own errors."""
 
 
-def draw_events(form: gr.HTML, drawings: dict[str, Drawing], stage: gr.HTML, name: str) -> None:
+def draw_events(form: gr.HTML, drawings: Mapping[str, Drawing], stage: gr.HTML, name: str) -> None:
     """The events of a form that computes in this process: few at once, the newest counts, and Halt ends them."""
 
     def handler(drawing: Drawing) -> Callable[..., Iterator[tuple[Any, Any]]]:
