@@ -190,8 +190,27 @@ def forge(folder: Path, rng: random.Random, trap: Path) -> None:
     described, state = json.loads(config.read_text()), load_file(weights)
     name = rng.choice(list(state))
     kind = rng.choice(
-        "nan shape dtype rename lost extra header offsets pickle field value huge family format info type json facts "
-        "snapshot-name".split()
+        [
+            "nan",
+            "shape",
+            "dtype",
+            "rename",
+            "lost",
+            "extra",
+            "header",
+            "offsets",
+            "pickle",
+            "field",
+            "value",
+            "huge",
+            "family",
+            "format",
+            "info",
+            "type",
+            "json",
+            "facts",
+            "snapshot-name",
+        ]
     )
     if kind in ("nan", "shape", "dtype", "rename", "lost", "extra"):
         change_tensor(state, name, kind, rng)
