@@ -13,7 +13,6 @@ from __future__ import annotations
 import heapq
 import json
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -43,12 +42,6 @@ CLOSE_SECONDS = 10.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{21}")
 
 log = logging.getLogger(__name__)
-
-
-def runs_root() -> Path:
-    """The folder of runs: `PLAYGROUND_RUNS`, or one in the user's cache."""
-    named = os.environ.get("PLAYGROUND_RUNS")
-    return Path(named) if named else Path.home() / ".cache" / "generative-playground" / "runs"
 
 
 class UnknownRun(Told, KeyError):

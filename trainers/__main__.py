@@ -30,7 +30,7 @@ from tqdm import tqdm
 from playground import registry
 from playground.checkpoint import Damaged
 from playground.contract import Told
-from playground.jobs import runs_root
+from playground.data import folders
 from trainers.driver import Control, drive
 from trainers.plans import Job, job_from_preset, phase_fields
 from trainers.saving import export, saves
@@ -167,7 +167,7 @@ def _new_folder(job: Job) -> Path:
     if WORLD > 1:  # each process has a clock of its own
         PartialState()
         name = broadcast_object_list([name], from_process=0)[0]
-    return runs_root() / name
+    return folders.runs() / name
 
 
 def _resumed(options: argparse.Namespace, chosen: dict[str, dict[str, Any]]) -> tuple[Job, Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache() -> Path:
-    """A folder of this program's own in the user's cache; and where runs do."""
+    """A folder of this program's own in the user's cache."""
     if os.name == "nt":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     else:

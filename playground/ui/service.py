@@ -7,7 +7,8 @@ import os
 import threading
 from functools import cache
 
-from playground.jobs import Jobs, runs_root
+from playground.data import folders
+from playground.jobs import Jobs
 from playground.ui import shelf
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 def jobs() -> Jobs:
     """The runs. Made when first asked for; `start` gives them their workers."""
     made = Jobs(
-        runs_root(),
+        folders.runs(),
         scheduler=os.environ.get("PLAYGROUND_SCHEDULER", ""),
         workers=int(os.environ.get("PLAYGROUND_WORKERS", "1")),
     )

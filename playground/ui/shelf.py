@@ -26,7 +26,8 @@ from playground import checkpoint as checkpoints
 from playground import registry
 from playground.checkpoint import Checkpoint, Damaged
 from playground.contract import DataInfo, Told
-from playground.jobs import UnknownRun, runs_root
+from playground.data import folders
+from playground.jobs import UnknownRun
 from playground.ui.words import sentence, t
 
 KEPT = 12
@@ -120,7 +121,7 @@ def described(family: str, token: str) -> tuple[Any, DataInfo, dict[str, Any]] |
 
 
 def _uploads() -> Path:
-    return runs_root() / "uploaded-checkpoints"
+    return folders.runs() / "uploaded-checkpoints"
 
 
 def take_in(path: Path, family: str) -> str:
@@ -182,7 +183,7 @@ def _refused(en: str, ko: str) -> Told:
 
 def _forget_old() -> None:
     """Uploaded checkpoints last a day, and only the newest few hundred."""
-    folders = sorted(_uploads().glob("*"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for place, folder in enumerate(folders):
+    kept = sorted(_uploads().glob("*"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for place, folder in enumerate(kept):
         if place >= MAX_UPLOADS or time.time() - folder.stat().st_mtime > UPLOAD_DAYS * 86400:
             shutil.rmtree(folder, ignore_errors=True)
