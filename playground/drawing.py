@@ -155,7 +155,7 @@ def grid_columns(n: int, columns: int = 0) -> int:
     return min(range(side, math.ceil(1.5 * side) + 1), key=lambda c: (-n % c, c)) if n else 1
 
 
-def sheet_image(sheet: Sheet, min_side: int = 96, max_width: int = 1400) -> Image.Image:
+def sheet_image(sheet: Sheet, min_side: int = 96, max_width: int = 800) -> Image.Image:
     """The sheet drawn: each picture enlarged by a whole number, without smoothing, its caption under it."""
     n, _, height, width = sheet.pictures.shape
     if n == 0:
@@ -164,7 +164,7 @@ def sheet_image(sheet: Sheet, min_side: int = 96, max_width: int = 1400) -> Imag
     scale = max(1, min(math.ceil(min_side / max(height, width)), max_width // (columns * width)))
     tile_w, tile_h = width * scale, height * scale
     gap = 2 if scale * width < 40 and not sheet.captions else max(4, tile_w // 20)
-    size = max(10, min(15, tile_w // 6))
+    size = max(11, min(15, tile_w // 6))
     lines = [_wrapped(str(c), font(size), tile_w) for c in sheet.captions[:n]]
     line_h = math.ceil(size * 1.35)
     below = line_h * max((len(rows) for rows in lines), default=0) + (gap // 2 if lines else 0)

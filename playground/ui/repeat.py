@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Repeat:
     command: str
-    """One line for a shell; empty where the command line has no word for it."""
+    """One line for a shell."""
     python: str
 
 
@@ -27,14 +27,16 @@ def flag(name: str, value: Any, switch: bool = False) -> str:
     if switch and isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
     text = ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-    return f"--{name} {shlex.quote(text)}"
+    return f"--{name}={shlex.quote(text)}" if text.startswith("-") else f"--{name} {shlex.quote(text)}"
 
 
 def of_view(family: str, folder: Path, view: str, controls: Mapping[str, Any], generates: bool) -> Repeat:
-    """What draws a view of a checkpoint again. The command line generates; the other views need Python."""
+    """What draws a view of a checkpoint again."""
     place = shown_path(folder)
-    flags = " ".join(flag(name, value) for name, value in controls.items())
-    command = f"python -m playground generate {family} --checkpoint {shlex.quote(place)} {flags} --out pictures"
+    parts = ["python -m playground generate", family, flag("checkpoint", place)]
+    parts += [] if generates else [flag("view", view)]
+    parts += [flag(name, value) for name, value in controls.items()]
+    command = " ".join([*parts, "--out pictures"])
     python = (
         "from pathlib import Path\n"
         "from playground import checkpoint, staging\n\n"
@@ -43,7 +45,7 @@ def of_view(family: str, folder: Path, view: str, controls: Mapping[str, Any], g
         f"outputs = staging.draw(view, made.model, made.config, staging.scene(made), {dict(controls)!r})\n"
         "print(outputs)  # plain data: see playground/contract.py; playground/drawing.py makes files of it\n"
     )
-    return Repeat(command if generates else "", python)
+    return Repeat(command, python)
 
 
 def of_job(job: Job) -> Repeat:

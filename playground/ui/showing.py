@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,8 @@ def outputs_html(outputs: Sequence[Output], language: str, settings: Mapping[str
     figures = [
         _figure(o, language, settings, f"{name}-{i + 1}", copies if i == last else "") for i, o in enumerate(outputs)
     ]
-    return f'<div class="outputs">{"".join(figures)}</div>'
+    said = html.escape(json.dumps(dict(settings), ensure_ascii=False))
+    return f'<div class="outputs" data-settings="{said}">{"".join(figures)}</div>'
 
 
 def error_html(message: str) -> str:
@@ -33,7 +35,7 @@ def _copy_buttons(repeat: Repeat | None, language: str) -> str:
     if repeat is None:
         return ""
     parts = [("copy command", repeat.command), ("copy python", repeat.python)]
-    return "".join(copy_button(key, text, language) for key, text in parts if text)
+    return "".join(copy_button(key, text, language) for key, text in parts)
 
 
 def copy_button(key: str, text: str, language: str) -> str:

@@ -41,8 +41,19 @@ def within() -> Callable[[float, str], Timed]:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the app, with the tests' own family beside the house's."""
+def app(serving: tuple[str, psutil.Process]) -> str:
+    """The address of the app."""
+    return serving[0]
+
+
+@pytest.fixture(scope="session")
+def process(serving: tuple[str, psutil.Process]) -> psutil.Process:
+    return serving[1]
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, psutil.Process]]:
+    """The app, with the tests' own family beside the house's."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,7 +77,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             assert process.poll() is None, (runs / "app.log").read_text()
             assert time.monotonic() < deadline, "the app did not answer"
             time.sleep(0.1)
-    yield address
+    yield address, psutil.Process(process.pid)
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     process.terminate()
     _, alive = psutil.wait_procs(family, timeout=15)

@@ -28,11 +28,11 @@ VISIBLE = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    if (!parent || parent.closest('[lang=en],script,style,noscript')) continue;
+    if (!parent || parent.closest('[lang=en]:not(html),script,style,noscript')) continue;
     if (parent.checkVisibility({ visibilityProperty: true })) found.add(walker.currentNode.textContent.trim());
   }
   for (const name of ['aria-label', 'alt', 'title', 'placeholder']) {
-    for (const e of document.querySelectorAll(`[${name}]`)) if (!e.closest('[lang=en]')) found.add(e.getAttribute(name));
+    for (const e of document.querySelectorAll(`[${name}]`)) if (!e.closest('[lang=en]:not(html)')) found.add(e.getAttribute(name));
   }
   return [...found];
 }"""

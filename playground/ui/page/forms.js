@@ -319,10 +319,11 @@
     else if (named && makes) go(false);
     let inSight = false;
     if (!makes) {
-      new IntersectionObserver((entries) => {
+      const look = (entries) => {
         inSight = entries[entries.length - 1].isIntersecting;
         if (inSight && !drawn) go(false);
-      }).observe(element);
+      };
+      new IntersectionObserver(look, { threshold: 0.6 }).observe(element);
       if (mineHere) setTimeout(() => element.scrollIntoView({ block: "nearest" }), 300);
     }
 
