@@ -63,7 +63,7 @@ def negative_bound(made: Checkpoint, n: int) -> float:
         asked = labels if told else None
         eps = torch.randn(len(pictures), *model.noise_shape, generator=rng)
         loss, _ = model(pictures, asked, eps)
-        total += float(loss) * len(pictures)
+        total += float(loss.detach()) * len(pictures)
     return total / len(x) + (math.log(made.config.labels) if told else 0.0)
 
 
