@@ -97,9 +97,9 @@ def _address_events(demo: gr.Blocks, tabs: gr.Tabs, inner: list[gr.Tabs]) -> Non
         return selected(event._data.get("tab") if isinstance(event._data, dict) else None)
 
     opener = part("links", ("open",), {}, elem_id="links")
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    demo.load(from_address, outputs=[tabs, *inner], **quiet)
-    opener.open(from_link, outputs=[tabs, *inner], **quiet)
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "undocumented"}
+    demo.load(from_address, outputs=[tabs, *inner], api_name="open_address", **quiet)
+    opener.open(from_link, outputs=[tabs, *inner], api_name="open_tab", **quiet)
 
 
 def theme() -> gr.themes.Base:

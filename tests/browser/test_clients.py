@@ -70,11 +70,12 @@ class Client:
 
     async def look_around(self, times: int) -> None:
         """Small interactions: a request that asks the server's Python and returns at once."""
+        event = {"tab": "about"}
         for _ in range(times):
             began = time.perf_counter()
             answer = await self.http.post(
                 "/gradio_api/run/predict",
-                json={"data": [], "fn_index": 0, "session_hash": self.session, "event_data": {"tab": "about"}},
+                json={"data": [], "fn_index": self.at["open_tab"], "session_hash": self.session, "event_data": event},
             )
             self.small.append(time.perf_counter() - began)
             assert answer.status_code == 200, answer.text
@@ -84,7 +85,7 @@ class Client:
 async def start_run(address: str) -> str:
     client = Client(address)
     await client.open()
-    settings = {"preset": "fast", "dataset": "hums", "minutes": 0, "seed": 0, "recipe": {"pause": 0.2, "steps": 40}}
+    settings = {"preset": "fast", "dataset": "hums", "minutes": 0, "seed": 0, "recipe": {"pause": 0.15, "steps": 25}}
     body = {"data": [settings, {}], "fn_index": client.at["train_hum"], "session_hash": client.session}
     answer = await client.http.post("/gradio_api/run/predict", json=body)
     assert answer.status_code == 200, answer.text
