@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
+import shutil
 import tempfile
 
 # Training runs in processes of its own, which import this file again as "__mp_main__": those build no interface.
 if __name__ != "__mp_main__":
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="playground-"))
+    if "GRADIO_TEMP_DIR" not in os.environ:  # uploads lie in a folder of this process's own while they are taken in
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="playground-")
+        atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
     if os.environ.get("SPACES_ZERO_GPU"):
         import spaces  # noqa: F401  (must come before torch touches CUDA)
 

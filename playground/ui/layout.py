@@ -117,6 +117,7 @@ def serve(demo: gr.Blocks, words: gr.I18n, host: str, port: int, block: bool = T
         server_name=None if on_space else host,
         server_port=None if on_space else port,
         prevent_thread_lock=not block,
+        max_threads=120,  # also how many events may be under way: everyone who watches a run has one
         theme=theme(),
         i18n=words,
         footer_links=[],

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = ("base.js", "fields.js", "curve.js", "forms.js", "monitor.js", "compare.js")
+SCRIPTS = ("base.js", "fields.js", "curve.js", "settings.js", "views.js", "monitor.js", "compare.js")
 
 
 @cache

@@ -54,6 +54,13 @@ playground.el = (tag, attributes = {}, ...children) => {
   return node;
 };
 
+/** Fields behind a line that opens them. */
+playground.closedPart = (label, children) =>
+  playground.el("details", { class: "more" }, [
+    playground.el("summary", {}, playground.say(label)),
+    playground.el("div", { class: "fields" }, children),
+  ]);
+
 let countedIds = 0;
 playground.newId = (stem) => `${stem}-${++countedIds}`;
 

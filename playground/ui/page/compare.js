@@ -22,84 +22,101 @@
     });
   };
 
-  /** props.schema.families; triggers draw, halt and hub, with value {family, controls}. */
-  playground.compare = (element, props, trigger, watch) => {
-    const { families } = props.schema;
-    const asked = playground.address.all();
-    const here = asked.tab === "compare";
-    let family = families.find((f) => here && f.name === asked.family) ?? families[0];
-    if (!family) return;
-    let fields = [];
+  const HALT = { en: "Halt", ko: "중단" };
+  const MISSING = {
+    en: "There is no pair of checkpoints to compare yet; the race below needs none.",
+    ko: "아직 비교할 체크포인트 쌍이 없습니다. 아래 경주는 할 수 있습니다.",
+  };
 
-    const id = newId("family");
-    const select = el(
-      "select",
-      {
-        id,
-        onchange: () => {
-          family = families.find((f) => f.name === select.value);
-          build({});
-          remember();
-        },
-      },
-      families.map((f) => el("option", { value: f.name }, say(f.title))),
-    );
-    const about = el("p", { class: "hint" });
-    const inputs = el("div", { class: "inputs" });
-    const draw = el("button", { type: "button", class: "primary", onclick: () => go() }, say({ en: "Compare", ko: "비교하기" }));
-    const halt = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => trigger("halt", {}) }, say({ en: "Halt", ko: "중단" }));
-    const missing = el("p", { class: "hint" }, say({ en: "There is no pair of checkpoints to compare yet; the race below needs none.", ko: "아직 비교할 체크포인트 쌍이 없습니다. 아래 경주는 할 수 있습니다." }));
-    const hub = el("div", { class: "hub" });
-    const controls = () => Object.fromEntries(fields.map((f) => [f.spec.name, f.get()]));
-    const store = () => {
-      props.value = { family: family.name, controls: controls() };
-    };
-    const remember = () => {
-      const plain = fields.filter((f) => ["number", "seed", "choice", "text"].includes(f.spec.kind));
-      playground.address.set({ tab: "compare", family: family.name, ...Object.fromEntries(plain.map((f) => [f.spec.name, f.get()])) });
-    };
-    const go = () => {
-      store();
-      remember();
-      trigger("draw", {});
-    };
-    const build = (values) => {
-      select.value = family.name;
-      about.textContent = say(family.about);
-      fields = family.fields.map((spec) => field(spec, (settled) => settled && store()));
-      for (const f of fields) if (f.spec.name in values) f.set(values[f.spec.name]);
-      inputs.replaceChildren(...fields.map((f) => f.node));
-      draw.disabled = !family.ready;
-      missing.hidden = family.ready;
-      showHub();
+  class Compare {
+    /** props.schema.families: what comparison._described says of each. */
+    constructor(element, props, trigger) {
+      Object.assign(this, { element, props, trigger, fields: [], families: props.schema.families });
+      const id = newId("family");
+      const options = this.families.map((f) => el("option", { value: f.name }, say(f.title)));
+      this.select = el("select", { id, onchange: () => this.choose(this.select.value) }, options);
+      this.about = el("p", { class: "hint" });
+      this.inputs = el("div", { class: "inputs" });
+      const compare = { type: "button", class: "primary", onclick: () => this.go() };
+      this.draw = el("button", compare, say({ en: "Compare", ko: "비교하기" }));
+      const halt = { type: "button", class: "quiet", hidden: true, onclick: () => trigger("halt", {}) };
+      this.halt = el("button", halt, say(HALT));
+      this.missing = el("p", { class: "hint" }, say(MISSING));
+      this.hub = el("div", { class: "hub" });
+      const label = el("label", { for: id }, say({ en: "Family", ko: "모델" }));
+      const acts = el("div", { class: "acts" }, [this.draw, this.halt]);
+      element.append(el("div", { class: "field" }, [label, this.select]), this.about, this.inputs, acts, this.missing, this.hub);
+      this.begin(playground.address.all());
+    }
+
+    begin(asked) {
+      const here = asked.tab === "compare";
+      this.build(here ? asked.family : "", here ? asked : {});
+      if (here && asked.family && this.family.ready) this.go();
+    }
+
+    choose(name) {
+      this.build(name, {});
+      this.remember();
+    }
+
+    build(name, values) {
+      const family = this.families.find((f) => f.name === name) ?? this.families[0];
+      this.family = family;
+      this.select.value = family.name;
+      this.about.textContent = say(family.about);
+      this.fields = family.fields.map((spec) => field(spec, (settled) => settled && this.store()));
+      for (const f of this.fields) if (f.spec.name in values) f.set(values[f.spec.name]);
+      this.inputs.replaceChildren(...this.fields.map((f) => f.node));
+      this.draw.disabled = !family.ready;
+      this.missing.hidden = family.ready;
+      this.showHub(family.hub);
       playground.compared = family.name;
       playground.tell("compared", { family: family.name });
-      store();
-    };
-    const showHub = () => {
-      hub.replaceChildren();
-      if (!family.hub) return;
-      const { repo, megabytes, about: said } = family.hub;
-      const label = fill({ en: "Draw with {repo} (downloads {megabytes} MB)", ko: "{repo}로 그리기 ({megabytes} MB 내려받음)" }, { repo, megabytes });
-      hub.append(
-        el("p", { class: "hint" }, say(said)),
-        el("button", { type: "button", class: "quiet", onclick: () => (store(), trigger("hub", {})) }, label),
-      );
-    };
-    element.append(
-      el("div", { class: "field" }, [el("label", { for: id }, say({ en: "Family", ko: "모델" })), select]),
-      about,
-      inputs,
-      el("div", { class: "acts" }, [draw, halt]),
-      missing,
-      hub,
-    );
-    build(here ? asked : {});
-    if (here && asked.family && family.ready) go();
-    watch("busy", () => {
-      halt.hidden = !props.busy;
-      element.setAttribute("aria-busy", String(Boolean(props.busy)));
-    });
+      this.store();
+    }
+
+    /** The pretrained model of the hub, behind a button that says what it downloads. */
+    showHub(hub) {
+      this.hub.replaceChildren();
+      if (!hub) return;
+      const words = { en: "Draw with {repo} (downloads {megabytes} MB)", ko: "{repo}로 그리기 ({megabytes} MB 내려받음)" };
+      const draw = () => (this.store(), this.trigger("hub", {}));
+      const button = el("button", { type: "button", class: "quiet", onclick: draw }, fill(words, hub));
+      this.hub.append(el("p", { class: "hint" }, say(hub.about)), button);
+    }
+
+    controls() {
+      return Object.fromEntries(this.fields.map((f) => [f.spec.name, f.get()]));
+    }
+
+    store() {
+      this.props.value = { family: this.family.name, controls: this.controls() };
+    }
+
+    remember() {
+      const plain = this.fields.filter((f) => ["number", "seed", "choice", "text"].includes(f.spec.kind));
+      const values = Object.fromEntries(plain.map((f) => [f.spec.name, f.get()]));
+      playground.address.set({ tab: "compare", family: this.family.name, ...values });
+    }
+
+    go() {
+      this.store();
+      this.remember();
+      this.trigger("draw", {});
+    }
+
+    setBusy(busy) {
+      this.halt.hidden = !busy;
+      this.element.setAttribute("aria-busy", String(Boolean(busy)));
+    }
+  }
+
+  /** Triggers draw, halt and hub, with value {family, controls}. */
+  playground.compare = (element, props, trigger, watch) => {
+    if (!props.schema.families.length) return;
+    const compare = new Compare(element, props, trigger);
+    watch("busy", () => compare.setBusy(props.busy));
   };
 
   /** What to race: the family that is compared, a preset, minutes for each. */

@@ -4,126 +4,130 @@
   const MOST = 1500; // points kept of a series; then every second one goes
   const SERIES = 8;
 
-  /** {node, clear(), add(points), names()}; a point is [step, {name: value}]. */
-  playground.curve = (unit) => {
-    const canvas = el("canvas", { role: "img", tabindex: 0 });
-    const legend = el("div", { class: "legend" });
-    const readout = el("output", { class: "readout", "aria-live": "off" });
-    const node = el("div", { class: "curve" }, [legend, el("div", { class: "plot" }, canvas), readout]);
-    const series = new Map(); // name -> {steps: [], values: [], shown}
-    let hover = null;
-    let asked = false;
+  class LiveCurve {
+    constructor(unit) {
+      Object.assign(this, { unit, series: new Map(), hover: null, asked: false });
+      this.canvas = el("canvas", { role: "img", tabindex: 0 });
+      this.legend = el("div", { class: "legend" });
+      this.empty = el("p", { class: "hint" }, say({ en: "The curve grows here.", ko: "곡선이 여기에 그려집니다." }));
+      this.readout = el("output", { class: "readout", "aria-live": "off" });
+      const plot = el("div", { class: "plot" }, [this.canvas, this.empty]);
+      this.node = el("div", { class: "curve" }, [this.legend, plot, this.readout]);
+      new ResizeObserver(() => this.redraw()).observe(this.node);
+      const look = { attributes: true, attributeFilter: ["class"] };
+      new MutationObserver(() => this.redraw()).observe(document.body, look); // light or dark
+      this.canvas.addEventListener("pointermove", (event) => this.point(event));
+      this.canvas.addEventListener("pointerleave", () => this.leave());
+      this.clear();
+    }
 
-    const redraw = () => {
-      if (asked) return;
-      asked = true;
-      requestAnimationFrame(() => {
-        asked = false;
-        draw(canvas, series, unit, hover);
-      });
-    };
-    new ResizeObserver(redraw).observe(node);
-    new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    clear() {
+      this.series.clear();
+      this.showLegend();
+      this.describe();
+      this.redraw();
+    }
 
-    const showLegend = () => {
-      legend.replaceChildren(
-        ...[...series].map(([name, line], place) =>
-          el(
-            "button",
-            {
-              type: "button",
-              class: "chip",
-              "aria-pressed": String(line.shown),
-              style: `--colour: var(--series-${(place % SERIES) + 1})`,
-              onclick: (event) => {
-                line.shown = !line.shown;
-                event.currentTarget.setAttribute("aria-pressed", String(line.shown));
-                redraw();
-              },
-            },
-            name,
-          ),
-        ),
-      );
-    };
-
-    /** After a resume the steps since the last save come again: the old ones give way. */
-    const append = (line, step, value) => {
-      while (line.steps.length && line.steps[line.steps.length - 1] >= step) {
-        line.steps.pop();
-        line.values.pop();
-      }
-      line.steps.push(step);
-      line.values.push(value);
-      if (line.steps.length > MOST) {
-        line.steps = line.steps.filter((_, i) => i % 2 === 0 || i > MOST - 50);
-        line.values = line.values.filter((_, i) => i % 2 === 0 || i > MOST - 50);
-      }
-    };
-
-    const add = (points) => {
-      const known = series.size;
+    /** points: [step, {name: value}] in the order of the steps. */
+    add(points) {
+      const known = this.series.size;
       for (const [step, values] of points) {
         for (const [name, value] of Object.entries(values)) {
-          if (!series.has(name)) series.set(name, { steps: [], values: [], shown: alike(series, value) });
-          append(series.get(name), step, value);
+          if (!this.series.has(name)) this.series.set(name, { steps: [], values: [], shown: alike(this.series, value) });
+          append(this.series.get(name), step, value);
         }
       }
-      if (series.size !== known) showLegend();
-      describe();
-      redraw();
-    };
+      if (this.series.size !== known) this.showLegend();
+      this.describe();
+      this.redraw();
+    }
 
-    const describe = () => {
-      const newest = [...series].map(([name, line]) => `${name} ${number(line.values[line.values.length - 1])}`);
-      canvas.setAttribute("aria-label", `${say({ en: "Curve", ko: "곡선" })}: ${newest.join(", ")}`);
-      tellSteps();
-      if (hover === null) readout.textContent = newest.join("   ");
-    };
+    redraw() {
+      if (this.asked) return;
+      this.asked = true;
+      requestAnimationFrame(() => {
+        this.asked = false;
+        draw(this.canvas, this.series, this.unit, this.hover);
+      });
+    }
+
+    showLegend() {
+      this.empty.hidden = this.series.size > 0;
+      this.legend.replaceChildren(...[...this.series].map(([name, line], place) => this.chip(name, line, place)));
+    }
+
+    /** A line's name, which switches it on and off. */
+    chip(name, line, place) {
+      const toggle = (event) => {
+        line.shown = !line.shown;
+        event.currentTarget.setAttribute("aria-pressed", String(line.shown));
+        this.redraw();
+      };
+      const style = `--colour: var(--series-${(place % SERIES) + 1})`;
+      const pressed = String(line.shown);
+      return el("button", { type: "button", class: "chip", "aria-pressed": pressed, style, onclick: toggle }, name);
+    }
+
+    describe() {
+      const newest = [...this.series].map(([name, line]) => `${name} ${number(line.values[line.values.length - 1])}`);
+      this.canvas.setAttribute("aria-label", `${say({ en: "Curve", ko: "곡선" })}: ${newest.join(", ")}`);
+      this.tellSteps();
+      if (this.hover === null) this.readout.textContent = newest.join("   ");
+    }
 
     /** What is drawn, for whoever cannot see it: every step, and how often a line goes back (never). */
-    const tellSteps = () => {
+    tellSteps() {
       const steps = new Set();
       let folds = 0;
-      for (const line of series.values()) {
+      for (const line of this.series.values()) {
         line.steps.forEach((step, i) => {
           steps.add(step);
           folds += i > 0 && step <= line.steps[i - 1];
         });
       }
-      canvas.dataset.steps = JSON.stringify([...steps].sort((a, b) => a - b));
-      canvas.dataset.folds = String(folds);
-    };
+      this.canvas.dataset.steps = JSON.stringify([...steps].sort((a, b) => a - b));
+      this.canvas.dataset.folds = String(folds);
+    }
 
-    const readAt = (step) => {
-      const parts = [...series].map(([name, line]) => {
-        const place = nearest(line.steps, step);
+    // --- The pointer reads values
+
+    point(event) {
+      const span = stepSpan(this.series);
+      if (!span) return;
+      const box = this.canvas.getBoundingClientRect();
+      const part = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
+      this.hover = span[0] + Math.min(1, Math.max(0, part)) * (span[1] - span[0]);
+      const parts = [...this.series].map(([name, line]) => {
+        const place = nearest(line.steps, this.hover);
         return place < 0 ? "" : `${name} ${number(line.values[place])}`;
       });
-      readout.textContent = `${say(unit)} ${Math.round(step)}   ${parts.join("   ")}`;
-    };
-    canvas.addEventListener("pointermove", (event) => {
-      const span = stepSpan(series);
-      if (!span) return;
-      const box = canvas.getBoundingClientRect();
-      const part = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
-      hover = span[0] + Math.min(1, Math.max(0, part)) * (span[1] - span[0]);
-      readAt(hover);
-      redraw();
-    });
-    canvas.addEventListener("pointerleave", () => {
-      hover = null;
-      describe();
-      redraw();
-    });
-    const clear = () => {
-      series.clear();
-      showLegend();
-      describe();
-      redraw();
-    };
-    clear();
-    return { node, add, clear };
+      this.readout.textContent = `${say(this.unit)} ${Math.round(this.hover)}   ${parts.join("   ")}`;
+      this.redraw();
+    }
+
+    leave() {
+      this.hover = null;
+      this.describe();
+      this.redraw();
+    }
+  }
+
+  /** {node, add(points), clear()} */
+  playground.curve = (unit) => new LiveCurve(unit);
+
+  /** After a resume the steps since the last save come again: the old ones give way. */
+  const append = (line, step, value) => {
+    while (line.steps.length && line.steps[line.steps.length - 1] >= step) {
+      line.steps.pop();
+      line.values.pop();
+    }
+    line.steps.push(step);
+    line.values.push(value);
+    if (line.steps.length > MOST) {
+      const kept = (_, i) => i % 2 === 0 || i > MOST - 50;
+      line.steps = line.steps.filter(kept);
+      line.values = line.values.filter(kept);
+    }
   };
 
   const LEFT = 52;

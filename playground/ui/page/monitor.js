@@ -17,8 +17,9 @@
   };
   const SILENCE = 8000; // milliseconds
   const ACTIVE = ["queued", "starting", "running", "held", "stopping"];
-  const BUTTONS = {
+  const LABELS = {
     train: { en: "Train", ko: "학습" },
+    race: { en: "Race", ko: "경주" },
     stop: { en: "Stop", ko: "멈춤" },
     resume: { en: "Resume", ko: "이어하기" },
     step: { en: "Step", ko: "한 스텝" },
@@ -32,182 +33,194 @@
     step: state !== "stopping" && state !== "starting",
   });
 
-  /**
-   * props.schema: {family, unit, sides: [""] or ["ours", "reference"], steps: whether there is a Step button}.
-   * props.value: what the server sends, see watching.py. Triggers train, stop, resume, step, attach.
-   */
-  playground.monitor = (element, props, trigger, watch) => {
-    const { family, unit, sides, key } = props.schema;
-    let run = null;
-    let last = 0;
-    let state = "none";
-    let watching = false;
-    let heard = Date.now();
+  class Monitor {
+    /** props.schema: {family, key, unit, sides, race, titles}; props.value: what watching.feed describes. */
+    constructor(element, props, trigger) {
+      Object.assign(this, { element, trigger, schema: props.schema, heard: Date.now() });
+      Object.assign(this, { run: null, last: 0, state: "none", watching: false });
+      this.buttons = this.makeButtons();
+      this.line = el("p", { class: "state", role: "status", "aria-live": "polite" });
+      this.counts = el("p", { class: "counts" });
+      this.bar = el("progress", { max: 1, value: 0, "aria-label": say({ en: "Progress", ko: "진행" }) });
+      this.message = el("p", { class: "message", role: "alert", hidden: true });
+      this.sides = Object.fromEntries(this.schema.sides.map((side) => [side, this.makeSide(side)]));
+      const label = say({ en: "Training", ko: "학습" });
+      element.append(
+        el("div", { class: "buttons", role: "group", "aria-label": label }, Object.values(this.buttons)),
+        ...[this.line, this.bar, this.counts, this.message],
+        el("div", { class: `curves sides-${this.schema.sides.length}` }, Object.values(this.sides).map((s) => s.node)),
+      );
+      this.show("none");
+      this.takeUp();
+      this.watchdog = setInterval(() => this.listen(), 2000);
+    }
 
-    const actions = props.schema.race ? ["train", "stop", "resume"] : ["train", "stop", "resume", "step"];
-    const labels = { ...BUTTONS, ...(props.schema.race ? { train: { en: "Race", ko: "경주" } } : {}) };
-    const buttons = Object.fromEntries(
-      actions.map((action) => [
-        action,
-        el(
-          "button",
-          { type: "button", class: action === "train" ? "primary" : "", "data-action": action, onclick: () => press(action) },
-          say(labels[action]),
-        ),
-      ]),
-    );
-    const line = el("p", { class: "state", role: "status", "aria-live": "polite" });
-    const counts = el("p", { class: "counts" });
-    const bar = el("progress", { max: 1, value: 0, "aria-label": say({ en: "Progress", ko: "진행" }) });
-    const message = el("p", { class: "message", role: "alert", hidden: true });
-    const curves = Object.fromEntries(sides.map((side) => [side, playground.curve(unit)]));
-    const live = Object.fromEntries(
-      sides.map((side) => [side, el("img", { class: "preview", hidden: true, alt: say({ en: "Preview", ko: "미리 보기" }) })]),
-    );
+    makeButtons() {
+      const actions = this.schema.race ? ["train", "stop", "resume"] : ["train", "stop", "resume", "step"];
+      return Object.fromEntries(
+        actions.map((action) => {
+          const label = LABELS[this.schema.race && action === "train" ? "race" : action];
+          const kind = action === "train" ? "primary" : "";
+          const press = () => this.press(action);
+          return [action, el("button", { type: "button", class: kind, "data-action": action, onclick: press }, say(label))];
+        }),
+      );
+    }
 
-    const sideTitle = (side) => (props.schema.titles ? el("h3", {}, say(props.schema.titles[side])) : null);
-    element.append(
-      el("div", { class: "buttons", role: "group", "aria-label": say({ en: "Training", ko: "학습" }) }, Object.values(buttons)),
-      line,
-      bar,
-      counts,
-      message,
-      el(
-        "div",
-        { class: `curves sides-${sides.length}` },
-        sides.map((side) =>
-          el("div", { class: "side" }, [sideTitle(side), curves[side].node, props.schema.race ? live[side] : null]),
-        ),
-      ),
-    );
+    /** A curve, and in a race the side's name and its newest picture. */
+    makeSide(side) {
+      const curve = playground.curve(this.schema.unit);
+      const picture = el("img", { class: "preview", hidden: true, alt: say({ en: "Preview", ko: "미리 보기" }) });
+      const { race, titles } = this.schema;
+      const node = el("div", { class: "side" }, race ? [el("h3", {}, say(titles[side])), curve.node, picture] : [curve.node]);
+      return { node, curve, picture };
+    }
 
-    const press = (action) => {
-      if (!allowed(state)[action]) return;
-      if (action === "train" || (action === "step" && (!run || ["none", "finished"].includes(state)))) {
-        forget();
-        heard = Date.now();
-        trigger("train", { step: action === "step" });
+    // --- What is asked
+
+    press(action) {
+      if (!allowed(this.state)[action]) return;
+      const anew = action === "train" || (action === "step" && (!this.run || this.state === "finished"));
+      if (anew) {
+        this.forget();
+        this.heard = Date.now();
+        this.trigger("train", { step: action === "step" });
       } else {
-        trigger(action, { run });
-        if (!watching && action !== "stop") setTimeout(attach, 150);
+        this.trigger(action, { run: this.run });
+        if (!this.watching && action !== "stop") setTimeout(() => this.attach(), 150);
       }
-      if (action === "train") show("starting");
-      if (action === "stop") show("stopping");
-      refresh();
-    };
-    const attach = () => {
-      if (!run || watching) return;
-      watching = true;
-      heard = Date.now();
-      trigger("attach", { run, after: last });
-    };
-    // The server speaks every second while a run is under way. Where it falls silent (a laptop that slept, a stream
-    // that was lost), the page asks again; the server then ends the watcher before.
-    const watchdog = setInterval(() => {
-      if (!element.isConnected) return clearInterval(watchdog);
-      if (Date.now() - heard < SILENCE || document.hidden) return;
-      if (run && watching) {
-        watching = false;
-        attach();
-      } else if (!run && state === "starting") show("none");
-    }, 2000);
-    const forget = () => {
-      run = null;
-      last = 0;
-      Object.values(curves).forEach((curve) => curve.clear());
-      Object.values(live).forEach((image) => (image.hidden = true));
-      message.hidden = true;
-      bar.value = 0;
-      counts.textContent = "";
-    };
-    const refresh = () => {
-      const can = allowed(state);
-      for (const [action, button] of Object.entries(buttons)) button.disabled = !can[action];
-    };
-    const show = (now, status = {}) => {
-      state = now;
-      const wait = status.wait > 1 ? say({ en: ", about ", ko: ", 약 " }) + duration(status.wait) : "";
-      const words = now === "queued" && !status.place ? "waiting" : now;
-      line.textContent = fill(STATES[words] ?? { en: now, ko: now }, { place: status.place, wait });
-      element.dataset.state = now;
-      refresh();
-    };
+      if (action === "train") this.show("starting");
+      if (action === "stop") this.show("stopping");
+    }
 
-    const take = (feed) => {
-      heard = Date.now();
-      if (!feed || !feed.run) {
-        if (feed?.refused) {
-          watching = false;
-          if (feed.gone) {
-            mine.change(key, (m) => {
-              m.runs = (m.runs ?? []).filter((r) => r.id !== feed.gone);
-              delete m.current;
-            });
-            playground.tell("mine", { family });
-            forget();
-          }
-          show("none");
-          message.textContent = feed.refused;
-          message.hidden = false;
-        }
-        return;
-      }
-      if (run && feed.run !== run) return; // a message of the run before
-      if (feed.run !== run) {
-        forget();
-        run = feed.run;
-        keep(feed);
+    attach() {
+      if (!this.run || this.watching) return;
+      this.watching = true;
+      this.heard = Date.now();
+      this.trigger("attach", { run: this.run, after: this.last });
+    }
+
+    /** A reload takes up the run that this browser watched last, or the one that a link names. */
+    takeUp() {
+      const asked = playground.address.all();
+      const linked = asked.tab === this.schema.key && /^[\w-]{16,64}$/.test(asked.run ?? "");
+      this.run = (linked ? asked.run : mine.read(this.schema.key).current) ?? null;
+      this.attach();
+    }
+
+    /**
+     * The server speaks every second while a run is under way. Where it falls silent (a laptop that slept, a stream
+     * that was lost), the page asks again; the server then ends the watcher before.
+     */
+    listen() {
+      if (!this.element.isConnected) return clearInterval(this.watchdog);
+      if (Date.now() - this.heard < SILENCE || document.hidden) return;
+      if (this.run && this.watching) {
+        this.watching = false;
+        this.attach();
+      } else if (!this.run && this.state === "starting") this.show("none");
+    }
+
+    // --- What is told
+
+    take(feed) {
+      this.heard = Date.now();
+      if (feed?.refused) this.refused(feed);
+      if (!feed?.run || (this.run && feed.run !== this.run)) return; // a message of the run before
+      if (feed.run !== this.run) {
+        this.forget();
+        this.run = feed.run;
+        this.keep(feed);
       }
       for (const [n, side, step, values] of feed.points) {
-        if (n <= last) continue;
-        curves[side]?.add([[step, values]]);
+        if (n > this.last) this.sides[side]?.curve.add([[step, values]]);
       }
-      for (const [side, data] of Object.entries(feed.previews ?? {})) {
-        if (live[side] && data) {
-          live[side].src = data;
-          live[side].hidden = false;
-        }
+      this.last = Math.max(this.last, feed.last);
+      this.showPictures(feed.previews ?? {});
+      const before = this.state;
+      this.show(feed.status.state, feed.status);
+      this.showCounts(feed.status);
+      this.watching = feed.live && !feed.begun;
+      if (feed.begun) this.attach();
+      const learnt = !feed.live && ["finished", "stopped"].includes(this.state) && ACTIVE.includes(before);
+      if (learnt && !this.schema.race) {
+        playground.tell("learnt", { family: this.schema.family, token: `run:${this.run}` });
       }
-      last = Math.max(last, feed.last);
-      element.dataset.step = feed.status.step;
-      const before = state;
-      show(feed.status.state, feed.status);
-      showCounts(feed.status);
-      watching = feed.live && !feed.begun;
-      if (feed.begun) attach();
-      if (!feed.live && ["finished", "stopped"].includes(state) && ACTIVE.includes(before) && !props.schema.race) {
-        playground.tell("learnt", { family, token: `run:${run}` });
+    }
+
+    refused(feed) {
+      this.watching = false;
+      if (feed.gone) {
+        mine.change(this.schema.key, (m) => {
+          m.runs = (m.runs ?? []).filter((r) => r.id !== feed.gone);
+          delete m.current;
+        });
+        playground.tell("mine", { family: this.schema.family });
+        this.forget();
       }
-    };
-    const showCounts = (status) => {
-      const { step, total, seconds, left } = status;
-      bar.value = total ? step / total : 0;
-      const parts = [];
-      if (total) parts.push(`${say(unit)} ${step.toLocaleString("en-US")} / ${total.toLocaleString("en-US")}`);
-      if (seconds > 0) parts.push(fill({ en: "{t} so far", ko: "{t} 지남" }, { t: duration(seconds) }));
-      if (left > 0.5 && ACTIVE.includes(state)) parts.push(fill({ en: "about {t} left", ko: "약 {t} 남음" }, { t: duration(left) }));
-      counts.textContent = parts.join(" · ");
-      message.textContent = status.message ? say(status.message) : "";
-      message.hidden = !status.message;
-    };
-    const keep = (feed) => {
-      mine.change(key, (m) => {
+      this.show("none");
+      this.message.textContent = feed.refused;
+      this.message.hidden = false;
+    }
+
+    /** The run's id stays in this browser: it is the only key to the run. */
+    keep(feed) {
+      mine.change(this.schema.key, (m) => {
         const others = (m.runs ?? []).filter((r) => r.id !== feed.run);
         m.runs = [...others, { id: feed.run, said: feed.said }].slice(-8);
         m.current = feed.run;
       });
-      playground.tell("mine", { family });
-    };
-
-    show("none");
-    watch("value", () => take(props.value));
-    // A reload takes up the run that this browser watched last, or the one that a link names.
-    const asked = playground.address.all();
-    const linked = asked.tab === key && /^[\w-]{16,64}$/.test(asked.run ?? "") ? asked.run : null;
-    const remembered = linked ?? mine.read(key).current;
-    if (remembered) {
-      run = remembered;
-      attach();
+      playground.tell("mine", { family: this.schema.family });
     }
+
+    forget() {
+      Object.assign(this, { run: null, last: 0 });
+      for (const { curve, picture } of Object.values(this.sides)) {
+        curve.clear();
+        picture.hidden = true;
+      }
+      this.message.hidden = true;
+      this.bar.value = 0;
+      this.counts.textContent = "";
+    }
+
+    // --- What is shown
+
+    show(state, status = {}) {
+      this.state = state;
+      const wait = status.wait > 1 ? say({ en: ", about ", ko: ", 약 " }) + duration(status.wait) : "";
+      const words = state === "queued" && !status.place ? "waiting" : state;
+      this.line.textContent = fill(STATES[words] ?? state, { place: status.place, wait });
+      this.element.dataset.state = state;
+      const can = allowed(state);
+      for (const [action, button] of Object.entries(this.buttons)) button.disabled = !can[action];
+    }
+
+    showCounts({ step, total, seconds, left, message }) {
+      this.element.dataset.step = step;
+      this.bar.value = total ? step / total : 0;
+      const parts = [];
+      if (total) parts.push(`${say(this.schema.unit)} ${step.toLocaleString("en-US")} / ${total.toLocaleString("en-US")}`);
+      if (seconds > 0) parts.push(fill({ en: "{t} so far", ko: "{t} 지남" }, { t: duration(seconds) }));
+      if (left > 0.5 && ACTIVE.includes(this.state)) {
+        parts.push(fill({ en: "about {t} left", ko: "약 {t} 남음" }, { t: duration(left) }));
+      }
+      this.counts.textContent = parts.join(" · ");
+      this.message.textContent = message ? say(message) : "";
+      this.message.hidden = !message;
+    }
+
+    showPictures(previews) {
+      for (const [side, data] of Object.entries(previews)) {
+        const picture = this.sides[side]?.picture;
+        if (picture) Object.assign(picture, { src: data, hidden: false });
+      }
+    }
+  }
+
+  /** Triggers train, stop, resume, step and attach. */
+  playground.monitor = (element, props, trigger, watch) => {
+    const monitor = new Monitor(element, props, trigger);
+    watch("value", () => monitor.take(props.value));
   };
 })();
