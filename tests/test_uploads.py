@@ -8,6 +8,7 @@ import os
 import random
 import stat
 import struct
+import time
 import zipfile
 import zlib
 from dataclasses import replace
@@ -240,6 +241,22 @@ def test_an_upload_is_private_and_deleted_for_good(tmp_path, runs):
         with pytest.raises(DataMissing, match="deleted"):
             action(token)
     data.delete(token)  # again: nothing happens
+
+
+def test_what_nobody_trains_on_for_a_week_is_forgotten(tmp_path, runs, monkeypatch):
+    archive = zipped(tmp_path, good())
+    unused, used, newest = (data.upload(archive) for _ in range(3))
+    for token, days in ((unused, 8), (used, 8), (newest, 1)):
+        long_ago = time.time() - days * 86_400
+        os.utime(runs / "uploads" / token, (long_ago, long_ago))
+    data.load(f"own:{used}")
+    fourth = data.upload(archive)
+    assert {folder.name for folder in (runs / "uploads").iterdir()} == {used, newest, fourth}
+    with pytest.raises(DataMissing, match="week"):
+        data.load(f"own:{unused}")
+    monkeypatch.setattr(uploads, "KEPT_UPLOADS", 2)
+    uploads.forget_unused()
+    assert {folder.name for folder in (runs / "uploads").iterdir()} == {used, fourth}
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "../..", "/etc", "a" * 31, "A" * 32, "a" * 32 + "\n", "..%2f" * 7])

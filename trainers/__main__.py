@@ -200,13 +200,22 @@ def _train(job: Job, folder: Path, autosave: float) -> int:
     last: dict[str, Any] = {}
     for event in _shown(drive(job, folder, control, autosave)):
         last = event
+    if not RANK:
+        _say(f"checkpoint: {export(folder, folder / 'checkpoint')}")
+    _part()
     if RANK:
         return 0
-    _say(f"checkpoint: {export(folder, folder / 'checkpoint')}")
     if last["type"] == "stopped":
         _say(f"Saved at step {last['step']} of {last['total']}. Resume with:\n  {_command(job, folder)}")
         return INTERRUPTED if WORLD == 1 else 0
     return 0
+
+
+def _part() -> None:
+    """Leave the other processes together: one that ends while a connection is open may abort on its way out."""
+    if WORLD > 1:
+        PartialState().wait_for_everyone()
+        PartialState().destroy_process_group()
 
 
 def _stop_on_signals(control: Control) -> None:

@@ -1,12 +1,14 @@
 """People's own pictures: an uploaded zip becomes one file of pixels under a name that nobody can guess.
 
 PLAYGROUND_RUNS/uploads/TOKEN/ holds pictures.safetensors and about.json, and nothing of the zip itself. Whoever knows
-the token can train on the pictures and delete them; nothing lists the tokens.
+the token can train on the pictures and delete them; nothing lists the tokens. What nobody has used for a week is
+forgotten when the next upload comes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -21,6 +23,8 @@ from playground.data.imagefolder import LIMITS, Limits, Report
 from playground.data.pictures import ImageData, Pictures, image_data
 
 CREDIT = "Pictures supplied by the person who trained the model"
+KEPT_DAYS = 7.0
+KEPT_UPLOADS = 200
 
 
 def upload(
@@ -34,6 +38,7 @@ def upload(
     `size` is the side of the pictures in pixels, by default near to what they have. Raises `BadData` as
     `imagefolder.read` does; then nothing is kept.
     """
+    forget_unused()
     token = secrets.token_hex(16)
     data, report = imagefolder.read(path, f"own:{token}", size, CREDIT, limits, progress)
     draft = _uploads() / f".{token}"
@@ -51,6 +56,7 @@ def load(token: str) -> ImageData:
     from safetensors.torch import load_file
 
     about = _about(token)
+    os.utime(_folder(token))  # it is in use
     tensors = load_file(_folder(token) / "pictures.safetensors")
     parts = {}
     for name in ("train", "test"):
@@ -70,6 +76,19 @@ def delete(token: str) -> None:
     shutil.rmtree(_folder(token), ignore_errors=True)
 
 
+def forget_unused() -> None:
+    """Remove the uploads that were last trained on over a week ago, and the oldest beyond a few hundred."""
+    last_used = {}
+    for folder in _uploads().glob("*"):
+        try:
+            last_used[folder] = folder.stat().st_mtime
+        except FileNotFoundError:  # deleted meanwhile
+            continue
+    for place, folder in enumerate(sorted(last_used, key=lambda f: last_used[f], reverse=True)):
+        if place >= KEPT_UPLOADS or time.time() - last_used[folder] > KEPT_DAYS * 86_400:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _uploads() -> Path:
     return runs() / "uploads"
 
@@ -83,8 +102,8 @@ def _folder(token: str) -> Path:
 
 def _gone() -> DataMissing:
     return DataMissing(
-        "These pictures are not here: they were deleted, or the link is wrong. Upload them again.",
-        "이 사진들은 여기에 없습니다. 삭제되었거나 주소가 잘못되었습니다. 다시 올려 주세요.",
+        "These pictures are not here: they were deleted, unused for a week, or the link is wrong. Upload them again.",
+        "이 사진들은 여기에 없습니다. 삭제되었거나, 일주일 동안 쓰지 않았거나, 주소가 잘못되었습니다. 다시 올려 주세요.",
     )
 
 

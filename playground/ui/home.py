@@ -63,11 +63,11 @@ ABOUT = (
         {"en": "Your data", "ko": "내 데이터"},
         {
             "en": "Pictures that you upload are kept on this server under a name that only your browser knows, and "
-            "used for your runs alone. The button beside them deletes them. No page of this app asks any other host "
-            "for anything, and nothing is measured.",
+            "used for your runs alone. The button beside them deletes them; what is not used for a week is deleted with "
+            "the next upload. No page of this app asks any other host for anything, and nothing is measured.",
             "ko": "올린 사진은 내 브라우저만 아는 이름으로 이 서버에 보관되고, 내 학습에만 쓰입니다. "
-            "옆의 버튼으로 삭제할 수 있습니다. 이 페이지는 다른 서버에 아무것도 요청하지 않으며, "
-            "사용 기록도 수집하지 않습니다.",
+            "옆의 버튼으로 삭제할 수 있고, 일주일 동안 쓰지 않은 사진은 다음에 누군가 올릴 때 삭제됩니다. "
+            "이 페이지는 다른 서버에 아무것도 요청하지 않으며, 사용 기록도 수집하지 않습니다.",
         },
     ),
     (
