@@ -6,6 +6,8 @@ import argparse
 import atexit
 import os
 import shutil
+import signal
+import sys
 import tempfile
 
 # Training runs in processes of its own, which import this file again as "__mp_main__": those build no interface.
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--host", default=os.environ.get("PLAYGROUND_HOST", "127.0.0.1"), help="address to listen on")
     parser.add_argument("--port", type=int, default=int(os.environ.get("PLAYGROUND_PORT", "7860")), help="port")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C does: the runs under way are saved
     serve(demo, words, args.host, args.port, block=False)
     print(f"The playground is open at http://{args.host}:{args.port}", flush=True)
     service.start()

@@ -130,10 +130,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is not None:
         return
     started = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    for one in started:
-        if one.is_running():
-            one.terminate()
-    _, alive = psutil.wait_procs(started, timeout=10)
+    process.terminate()  # it saves what trains, and ends its workers
+    _, alive = psutil.wait_procs(started, timeout=20)
     for one in alive:
         one.kill()
     process.wait()

@@ -68,7 +68,10 @@ def repeat(value: Any) -> dict[str, str]:
 
 
 def _upload(words: Any) -> gr.UploadButton:
-    return gr.UploadButton(words, file_types=[".zip"], size="sm", variant="secondary", elem_classes="quiet")
+    button = gr.UploadButton(words, file_types=[".zip"], size="sm", variant="secondary", elem_classes="quiet")
+    described = button.api_info()
+    button.api_info = lambda: described  # type: ignore[method-assign]  # Gradio asks anew for every visitor: it is slow
+    return button
 
 
 def _takes_pictures(family: Family) -> bool:

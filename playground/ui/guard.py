@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,6 +44,12 @@ HEADERS = (
     (b"permissions-policy", b"camera=(), geolocation=()"),
 )
 PREVIEWS, PAGE = "/preview/", "/page/"
+SHARED = ("/", "/config")
+"""The page and its description: alike for all who ask at one address, and tens of milliseconds of work each time."""
+ADDRESS_HEADERS = (b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server")
+"""What the links in the page are made from."""
+ADDRESSES = 16
+"""Addresses whose page is kept."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Scope = MutableMapping[str, Any]
@@ -49,14 +58,17 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class Guard:
-    """ASGI middleware: adds the headers, turns foreign origins away, and serves the page's own files.
+    """ASGI middleware: adds the headers, turns foreign origins away, and serves the page and its own files.
 
-    Those are the scripts and the style, put into the head of the page, and the shipped previews, asked for by the
-    name of a family. No path of this machine is ever taken from a request.
+    The page is made once for each address, so that a class may open it at once. Its files are the scripts and the
+    style, put into the head of the page, and the shipped previews, asked for by the name of a family. No path of this
+    machine is ever taken from a request.
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]):
         self.app = app
+        self._pages: OrderedDict[tuple[str, ...], _Page] = OrderedDict()
+        self._making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,8 +83,54 @@ class Guard:
         elif path.startswith(PAGE) and path.removeprefix(PAGE) in assets():
             kind, content = assets()[path.removeprefix(PAGE)]
             await _answer(send, 200, kind, content, ((b"cache-control", b"max-age=31536000, immutable"),))
+        elif scope["method"] == "GET" and path in SHARED and b"deep_link" not in scope["query_string"]:
+            await self._share(scope, receive, send, headers)
         else:
             await self.app(scope, receive, _Dressed(send, path == "/"))
+
+    async def _share(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, str]) -> None:
+        """Answer with the page that is kept for this address, made now where there is none."""
+        address = (headers.get(name, "") for name in ADDRESS_HEADERS)
+        key = (scope["path"], scope.get("root_path", ""), scope.get("scheme", ""), *address)
+        async with self._making:
+            page = self._pages.get(key) or await self._make(scope, receive)
+            if page.status == 200:
+                self._pages[key] = page
+                self._pages.move_to_end(key)
+                while len(self._pages) > ADDRESSES * len(SHARED):
+                    self._pages.popitem(last=False)
+        await page.send(send, packed="gzip" in headers.get(b"accept-encoding", ""))
+
+    async def _make(self, scope: Scope, receive: Receive) -> _Page:
+        start: dict[str, Any] = {}
+        body = bytearray()
+
+        async def keep(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            else:
+                body.extend(message.get("body", b""))
+
+        await self.app(scope, receive, _Dressed(keep, scope["path"] == "/"))
+        kept = tuple((n, v) for n, v in start["headers"] if n.lower() != b"content-length")
+        return _Page(start["status"], kept, bytes(body), gzip.compress(body, 6))
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A whole response, as it is and compressed."""
+
+    status: int
+    headers: Headers
+    plain: bytes
+    gzipped: bytes
+
+    async def send(self, send: Send, packed: bool) -> None:
+        body = self.gzipped if packed else self.plain
+        headers = [*self.headers, (b"content-length", str(len(body)).encode()), (b"vary", b"Accept-Encoding")]
+        headers += [(b"content-encoding", b"gzip")] if packed else []
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 class _Dressed:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from playground import registry
@@ -86,6 +87,17 @@ def test_no_scrolling_for_what_matters_at_1366(visit: Visit) -> None:
         in_sight = page.locator(f"#settings-{name}, #makes-{name}").locator("select, fieldset, .number")
         assert sum(control.is_visible() for control in in_sight.all()) <= 5
         visitor.shot(f"family-{name}")
+
+
+def test_the_page_is_sent_packed_and_made_for_the_address_it_is_asked_at(app: str) -> None:
+    plain, packed = httpx.get(app, headers={"accept-encoding": "identity"}), httpx.get(app)
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text
+    assert packed.num_bytes_downloaded < len(plain.content) / 4
+    assert "content-security-policy" in packed.headers
+    elsewhere = httpx.get(app, headers={"x-forwarded-host": "example.org", "x-forwarded-proto": "https"})
+    assert "https://example.org" in elsewhere.text
+    assert "example.org" not in httpx.get(app).text
 
 
 @pytest.mark.parametrize("width", [390, 768, 1920])

@@ -17,6 +17,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import scipy.linalg
 import torch
 from torch import Tensor, nn
 
@@ -36,7 +38,7 @@ from playground.contract import (
     knob,
 )
 
-CHUNK = 4096
+CHUNK = 2048
 """Examples whose products are summed in single precision before they join the double-precision total."""
 
 
@@ -95,21 +97,31 @@ class PCA(nn.Module):
         """
         if len(x) < 2:
             raise ValueError(f"PCA needs at least two pictures, not {len(x)}")
-        x = x.flatten(1)  # (N, D)
-        mean = x.mean(dim=0, dtype=torch.float64).float() if centred else torch.zeros(x.shape[1])
-        scatter = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64)
-        for part in x.split(CHUNK):
-            centred_part = part - mean
-            scatter += (centred_part.T @ centred_part).double()
-        eigenvalues, eigenvectors = torch.linalg.eigh(scatter / (len(x) - 1))  # ascending
-        eigenvalues, eigenvectors = eigenvalues.flip(0).clamp(min=0), eigenvectors.flip(1)
-        kept = self.config.kept
-        self.mean[group] = mean
-        self.components[group] = with_fixed_signs(eigenvectors.T[:kept]).float()
-        self.variance[group] = eigenvalues[:kept].float()
+        data = x.flatten(1).cpu().numpy()  # (N, D)
+        n, pixels, kept = *data.shape, self.config.kept
+        # One pass: the pictures are moved near their mean, so that single precision loses little, and what is left of
+        # the mean is taken out of the sum of products at the end.
+        shift = data[:CHUNK].mean(0) if centred else np.zeros(pixels, data.dtype)
+        total, scatter = np.zeros(pixels), np.zeros((pixels, pixels))
+        room = np.empty((min(n, CHUNK), pixels), data.dtype)
+        for first in range(0, n, CHUNK):
+            part = data[first : first + CHUNK]
+            near = np.subtract(part, shift, out=room[: len(part)])
+            total += near.sum(0)
+            scatter += near.T @ near  # numpy sees a matrix times itself and computes half of it
+        if centred:
+            scatter -= np.outer(total, total) / n
+        covariance = scatter / (n - 1)
+        eigenvalues, eigenvectors = scipy.linalg.eigh(
+            covariance, subset_by_index=[pixels - kept, pixels - 1]
+        )  # ascending
+        variance, trace = eigenvalues[::-1].clip(min=0), np.trace(covariance)
+        self.mean[group] = torch.from_numpy(shift + total / n if centred else shift)
+        self.components[group] = with_fixed_signs(torch.from_numpy(eigenvectors.T[::-1].copy())).float()
+        self.variance[group] = torch.from_numpy(variance.copy()).float()
         # Eq. 8: the maximum-likelihood noise is the average of the variances left out.
-        self.noise[group] = eigenvalues[kept:].mean().clamp(min=1e-7).float()
-        self.total[group] = eigenvalues.sum().float()
+        self.noise[group] = max(1e-7, float(trace - variance.sum()) / (pixels - kept))
+        self.total[group] = float(trace)
 
     def encode(self, x: Tensor, y: Tensor | None = None, whiten: bool = False) -> Tensor:
         """Pictures (B, C, H, W) to coordinates (B, K) along the components, in units of sigma with `whiten`."""
