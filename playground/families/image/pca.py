@@ -38,8 +38,8 @@ from playground.contract import (
     knob,
 )
 
-CHUNK = 2048
-"""Examples whose products are summed in single precision before they join the double-precision total."""
+CHUNK, PIECE = 4096, 512
+"""Products are summed in single precision over a piece, pieces over a chunk, and chunks in double precision."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,11 @@ class PCA(nn.Module):
         # the mean is taken out of the sum of products at the end.
         shift = data[:CHUNK].mean(0) if centred else np.zeros(pixels, data.dtype)
         total, scatter = np.zeros(pixels), np.zeros((pixels, pixels))
-        room = np.empty((min(n, CHUNK), pixels), data.dtype)
         for first in range(0, n, CHUNK):
-            part = data[first : first + CHUNK]
-            near = np.subtract(part, shift, out=room[: len(part)])
-            total += near.sum(0)
-            scatter += near.T @ near  # numpy sees a matrix times itself and computes half of it
+            near = data[first : first + CHUNK] - shift
+            total += np.ones(len(near), near.dtype) @ near
+            pieces = (near[i : i + PIECE] for i in range(0, len(near), PIECE))
+            scatter += sum(piece.T @ piece for piece in pieces)  # numpy computes only half of a matrix times itself
         if centred:
             scatter -= np.outer(total, total) / n
         covariance = scatter / (n - 1)
