@@ -32,7 +32,7 @@ $(VENV)/test-ready: requirements-test.txt $(VENV)/app-ready
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@
 
-# The system's Chromium if there is one, else Playwright's own.
+# The system's Chromium if there is one, else Playwright's own, in a bare container with the libraries it needs.
 browser: $(VENV)/test-ready
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
-		|| $(RUN) -m playwright install --only-shell chromium
+		|| $(RUN) -m playwright install $$([ "$$(id -u)" != 0 ] || echo --with-deps) --only-shell chromium
