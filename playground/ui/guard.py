@@ -83,7 +83,7 @@ class Guard:
         elif path.startswith(PAGE) and path.removeprefix(PAGE) in assets():
             kind, content = assets()[path.removeprefix(PAGE)]
             await _answer(send, 200, kind, content, ((b"cache-control", b"max-age=31536000, immutable"),))
-        elif scope["method"] == "GET" and path in SHARED and b"deep_link" not in scope["query_string"]:
+        elif scope["method"] == "GET" and is_shared(path, scope["query_string"]):
             await self._share(scope, receive, send, headers)
         else:
             await self.app(scope, receive, _Dressed(send, path == "/"))
@@ -162,6 +162,11 @@ class _Dressed:
         kept.append((b"content-length", str(len(body)).encode()))
         await self.send({**self.start, "headers": kept})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def is_shared(path: str, query: bytes) -> bool:
+    """Whether a request is for the page, or its description, as everybody gets it."""
+    return b"deep_link" not in query if path == "/" else path in SHARED and not query
 
 
 def same_origin(headers: dict[bytes, str]) -> bool:
