@@ -24,7 +24,8 @@ from playground.contract import Audio, Curve, Graph, HeatMap, Mel, Output, Sheet
 
 GREY = (122, 122, 122, 255)
 """Lettering that has a contrast of about 4:1 on white and on near-black alike."""
-SERIES = ("#2f6fab", "#c4572e", "#3f8f5b", "#8a5aa8", "#b08a1e", "#3a9aa6", "#b3446c", "#6b7280")
+SERIES = ("#2f6fab", "#c4572e", "#3f8f5b", "#8a5aa8", "#b08a1e", "#3a9aa6", "#b3446c", "#6b7280", "#7a4f34", "#86a814")
+"""As many as there are digits, so that each class of them has a colour of its own."""
 METADATA_KEY = "playground"
 PREVIEW_BYTES = 36_000
 """Bytes of a preview before base64, which makes them 48 kB."""

@@ -2,7 +2,7 @@
 (() => {
   const { el, number, say } = playground;
   const MOST = 1500; // points kept of a series; then every second one goes
-  const SERIES = 8;
+  const SERIES = 10;
 
   class LiveCurve {
     constructor(unit) {
