@@ -51,6 +51,8 @@ TINY = 1e-6
 """The same where all codes of a group are one."""
 MAPPED = 1500
 """Held-out pictures whose codes are drawn on the map."""
+FIRST: Text = {"en": "first direction of the codes", "ko": "코드의 첫째 방향"}
+SECOND: Text = {"en": "second direction", "ko": "둘째 방향"}
 
 
 @dataclass(frozen=True)
@@ -377,29 +379,61 @@ def plane(z: Tensor) -> tuple[Tensor, Tensor]:
 def _clouds(points: Tensor, y: Tensor | None, names: tuple[str, ...], title: Text) -> Curve:
     """Points (N, 2) in the plane, a colour for each class."""
     groups = {title["en"]: points} if y is None else {names[k]: points[y == k] for k in y.unique().tolist()}
-    x_label = {"en": "first direction of the codes", "ko": "코드의 첫째 방향"}
-    y_label = {"en": "second direction", "ko": "둘째 방향"}
     return Curve(
-        {name: (p[:, 0].tolist(), p[:, 1].tolist()) for name, p in groups.items()}, x_label, y_label, title, "points"
+        {name: (p[:, 0].tolist(), p[:, 1].tolist()) for name, p in groups.items()}, FIRST, SECOND, title, "points"
     )
 
 
-def holes(model: Autoencoder, scene: Scene) -> Iterator[list[Output]]:
+def holes(model: Autoencoder, scene: Scene, side: int = 0) -> Iterator[list[Output]]:
     z = model.encode(some(scene, MAPPED)[0])
-    low, high = z.min(0).values, z.max(0).values  # the box that holds the codes, (K,) each
-    good = model.mixture.sample(30, rng=scene.rng)
-    box = low + (high - low) * torch.rand(30, z.shape[1], generator=scene.rng)
-    pair = torch.randperm(len(z), generator=scene.rng)[:60]
-    middle = z[pair].unflatten(0, (30, 2)).mean(1)
-    normal = torch.randn(30, z.shape[1], generator=scene.rng)
-    out: list[Output] = []
-    sd = z.std(0)
-    for name, c in {"mixture": good, "middle": middle, "box": box, "normal": normal}.items():
-        pictures = model.decode(c)
-        back = ((model.encode(pictures) - c) / sd).square().mean(1).sqrt().median()
-        dens = model.mixture.log_prob(c).mean()
-        out.append(Sheet(pictures, columns=10, title={"en": f"{name} {back:.2f} {dens:.1f}", "ko": "가"}))
-    yield out
+    low, high, spread = z.amin(0), z.amax(0), z.std(0)  # the box that holds the codes, and how they are spread in it
+
+    def moved(codes: Tensor) -> Tensor:
+        """How far codes (B, K) come back from where they were, decoded and encoded again: (B,)."""
+        return ((model.encode(model.decode(codes)) - codes) / spread).square().mean(1).sqrt()
+
+    if model.config.latents == 2:
+        across, down = (torch.linspace(0, 1, side) * (high - low)[i] + low[i] for i in (0, 1))
+        codes = torch.cartesian_prod(down.flip(0), across).flip(1)  # (side * side, 2), row by row from the top
+        whole = {"en": "The whole plane of codes, decoded", "ko": "코드 평면 전체를 복호한 그림"}
+        yield [Sheet(model.decode(codes), columns=side, title=whole)]
+        title = {
+            "en": "How far a code moves when decoded and encoded",
+            "ko": "복호했다가 다시 부호화하면 코드가 움직이는 거리",
+        }
+        ranges = [(float(low[i]), float(high[i])) for i in (0, 1)]
+        yield [
+            Sheet(model.decode(codes), columns=side, title=whole),
+            HeatMap(moved(codes).view(side, side).flip(0), FIRST, SECOND, title, "bottom", *ranges),
+        ]
+        return
+
+    n = 20
+    ends = z[torch.randperm(len(z), generator=scene.rng)[: 2 * n]].unflatten(0, (n, 2))
+    places = {
+        "drawn": model.mixture.sample(n, rng=scene.rng),
+        "midway": ends.mean(1),
+        "anywhere": low + (high - low) * torch.rand(n, z.shape[1], generator=scene.rng),
+    }
+    titles = {
+        "drawn": {"en": "Codes drawn from the mixture", "ko": "혼합 분포에서 뽑은 코드"},
+        "midway": {"en": "Midway between two held-out pictures", "ko": "학습에 쓰지 않은 두 그림의 중간"},
+        "anywhere": {"en": "Anywhere in the box that holds all codes", "ko": "코드가 모두 들어가는 상자 안 아무 데나"},
+    }
+    far = {name: float(moved(codes).mean()) for name, codes in {"real": z[:200], **places}.items()}
+    said = {
+        "en": "Decoded and encoded again, a code comes back to another place: by "
+        f"{far['real']:.2f} where pictures are, {far['drawn']:.2f} where the mixture draws, {far['midway']:.2f} midway "
+        f"and {far['anywhere']:.2f} anywhere, in units of the codes' spread.",
+        "ko": "복호했다가 다시 부호화하면 코드는 다른 자리로 돌아옵니다. 코드의 퍼짐을 1로 할 때 움직인 거리: 그림이 있는 자리 "
+        f"{far['real']:.2f}, 혼합 분포 {far['drawn']:.2f}, 두 그림의 중간 {far['midway']:.2f}, 아무 데나 {far['anywhere']:.2f}.",
+    }
+    sheets = [Sheet(model.decode(codes), columns=10, title=titles[name]) for name, codes in places.items()]
+    yield [*sheets, Words(said)]
+
+
+def _two_latents(config: Config, info: DataInfo) -> bool:
+    return config.latents == 2
 
 
 NOISE = Control("noise", "number", {"en": "Noise added", "ko": "더할 잡음"}, default=0.4, low=0, high=1, step=0.05)
@@ -414,6 +448,16 @@ MASKED = Control(
 )
 SPREAD = Control(
     "spread", "number", {"en": "Spread of codes", "ko": "코드의 퍼짐"}, default=1.0, low=0, high=2, step=0.05
+)
+SIDE = Control(
+    "side",
+    "number",
+    {"en": "Pictures a side", "ko": "한 변의 그림 수"},
+    default=20,
+    low=5,
+    high=30,
+    step=1,
+    when=_two_latents,
 )
 
 VIEWS = (
@@ -477,7 +521,7 @@ VIEWS = (
             "en": "Codes that no picture has: between and beyond the clusters nothing sensible is decoded.",
             "ko": "어떤 그림도 갖지 않는 코드입니다. 무리 사이와 바깥에서는 그럴듯한 그림이 나오지 않습니다.",
         },
-        (controls.seed(),),
+        (SIDE, controls.seed()),
         holes,
     ),
 )
