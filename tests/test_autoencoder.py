@@ -19,7 +19,7 @@ from toys import run, same_state
 from playground import registry
 from playground.contract import BadSetting, DataInfo, configure
 from playground.families.image import autoencoder
-from playground.families.image.autoencoder import Autoencoder, Config, Mixture, corrupt, plane
+from playground.families.image.autoencoder import Autoencoder, Config, Mixture, corrupt, seen_from
 from trainers.plans import Job, job_from_preset
 
 
@@ -309,11 +309,11 @@ def test_a_run_stopped_in_either_phase_ends_as_if_nothing_had_happened(tmp_path,
 
 def test_the_map_is_seen_along_the_two_leading_directions():
     z = clusters()
-    centre, axes = plane(z)
+    centre, axes = seen_from(z)
     seen = (z - centre) @ axes
     spectrum = torch.linalg.eigvalsh(torch.cov(z.T)).flip(0)
     assert torch.allclose(torch.cov(seen.T), torch.diag(spectrum[:2]), atol=1e-3)
-    centre, axes = plane(z[:, :2])
+    centre, axes = seen_from(z[:, :2])
     assert torch.equal((z[:, :2] - centre) @ axes, z[:, :2])
 
 

@@ -206,12 +206,13 @@ class Mixture(nn.Module):
         """log p(z | y) of codes (B, K), in nats: (B,). Without y, log p(z) with every group equally likely."""
         groups = range(self.pi.shape[0])
         each = torch.stack([self._log_joint(z.double(), group).logsumexp(1) for group in groups], dim=1)  # (B, G)
-        found = each.logsumexp(1) - math.log(len(groups)) if y is None else each.gather(1, y[:, None])[:, 0]
-        return found.float()
+        if y is None:
+            return (each.logsumexp(1) - math.log(len(groups))).float()
+        return each.gather(1, self._groups(y, len(z))[:, None])[:, 0].float()
 
     def sample(self, n: int, y: Tensor | None = None, *, rng: torch.Generator, spread: float = 1.0) -> Tensor:
         """n codes (n, K) of groups y (n,), by default each in turn; `spread` scales the distance to each mean."""
-        g = torch.arange(n) % self.pi.shape[0] if y is None else y
+        g = self._groups(y, n)
         m = torch.multinomial(self.pi[g], 1, generator=rng)[:, 0]
         eps = torch.randn(n, self.mu.shape[2], generator=rng)
         return self.mu[g, m] + spread * (self.scale_tril[g, m] @ eps[:, :, None])[:, :, 0]
@@ -224,11 +225,13 @@ class Mixture(nn.Module):
         log_normal = -0.5 * (white.square().sum(1) + codes.shape[1] * math.log(2 * math.pi))  # (M, n)
         return (log_normal + (pi.log() - log_det)[:, None]).T
 
+    def _groups(self, y: Tensor | None, n: int) -> Tensor:
+        """(n,) the group of each code: its class, each class in turn where none is given, or the only one."""
+        return (torch.arange(n, device=self.pi.device) if y is None else y) % self.pi.shape[0]
+
     def _by_group(self, z: Tensor, y: Tensor | None) -> Iterator[tuple[int, Tensor]]:
         """Each group that has codes, with them in double precision (n, K)."""
-        groups = (
-            y if y is not None and self.pi.shape[0] > 1 else torch.zeros(len(z), dtype=torch.int64, device=z.device)
-        )
+        groups = self._groups(y, len(z))
         for group in groups.unique().tolist():
             yield group, z[groups == group].double()
 
@@ -342,8 +345,8 @@ def denoise(
 def interpolate(
     model: Autoencoder, scene: Scene, picture: Tensor | None, other: Tensor | None
 ) -> Iterator[list[Output]]:
-    given = picture is not None and other is not None
-    x = torch.stack([picture, other])[None] if given else some(scene, 10)[0].unflatten(0, (-1, 2))  # (rows, 2, C, H, W)
+    x = torch.stack([picture, other]) if picture is not None and other is not None else some(scene, 10)[0]
+    x = x[: len(x) // 2 * 2].unflatten(0, (-1, 2))  # (rows, 2, C, H, W)
     z = model.encode(x.flatten(0, 1)).unflatten(0, (-1, 2))  # (rows, 2, latents)
     t = torch.linspace(0, 1, 9)[:, None]
     between = (1 - t) * z[:, :1] + t * z[:, 1:]  # (rows, 9, latents)
@@ -356,8 +359,8 @@ def interpolate(
 def latent_map(model: Autoencoder, scene: Scene) -> Iterator[list[Output]]:
     x, y = some(scene, MAPPED)
     z = model.encode(x)
-    drawn = model.mixture.sample(len(z), y if model.config.groups > 1 else None, rng=scene.rng)
-    centre, axes = plane(z)
+    drawn = model.mixture.sample(len(z), y, rng=scene.rng)
+    centre, axes = seen_from(z)
     found = {"en": "Codes of held-out pictures", "ko": "학습에 쓰지 않은 그림의 코드"}
     made = {"en": "Codes drawn from the mixture", "ko": "혼합 분포에서 뽑은 코드"}
     names = scene.info.class_names
@@ -367,7 +370,7 @@ def latent_map(model: Autoencoder, scene: Scene) -> Iterator[list[Output]]:
     ]
 
 
-def plane(z: Tensor) -> tuple[Tensor, Tensor]:
+def seen_from(z: Tensor) -> tuple[Tensor, Tensor]:
     """Where to look at codes (N, K) from: a centre (K,) and two directions (K, 2); two numbers are shown as they are."""
     if z.shape[1] == 2:
         return torch.zeros(2), torch.eye(2)
@@ -384,35 +387,30 @@ def _clouds(points: Tensor, y: Tensor | None, names: tuple[str, ...], title: Tex
     )
 
 
-def holes(model: Autoencoder, scene: Scene, side: int = 0) -> Iterator[list[Output]]:
+def plane(model: Autoencoder, scene: Scene, side: int) -> Iterator[list[Output]]:
     z = model.encode(some(scene, MAPPED)[0])
-    low, high, spread = z.amin(0), z.amax(0), z.std(0)  # the box that holds the codes, and how they are spread in it
+    low, high = z.amin(0), z.amax(0)
+    across, up = (low + (high - low) * torch.linspace(0, 1, side)[:, None]).T
+    codes = torch.cartesian_prod(up.flip(0), across).flip(1)  # (side * side, 2), row by row from the top
+    pictures = model.decode(codes)
+    whole = {"en": "The whole plane of codes, decoded", "ko": "코드 평면 전체를 복호한 그림"}
+    title = {"en": "How far a code moves", "ko": "코드가 움직이는 거리"}
+    ranges = [(float(low[i]), float(high[i])) for i in (0, 1)]
+    distance = moved(model, codes, z.std(0)).view(side, side).flip(0)
+    yield [Sheet(pictures, columns=side, title=whole), HeatMap(distance, FIRST, SECOND, title, "bottom", *ranges)]
 
-    def moved(codes: Tensor) -> Tensor:
-        """How far codes (B, K) come back from where they were, decoded and encoded again: (B,)."""
-        return ((model.encode(model.decode(codes)) - codes) / spread).square().mean(1).sqrt()
 
-    if model.config.latents == 2:
-        across, down = (torch.linspace(0, 1, side) * (high - low)[i] + low[i] for i in (0, 1))
-        codes = torch.cartesian_prod(down.flip(0), across).flip(1)  # (side * side, 2), row by row from the top
-        whole = {"en": "The whole plane of codes, decoded", "ko": "코드 평면 전체를 복호한 그림"}
-        yield [Sheet(model.decode(codes), columns=side, title=whole)]
-        title = {
-            "en": "How far a code moves when decoded and encoded",
-            "ko": "복호했다가 다시 부호화하면 코드가 움직이는 거리",
-        }
-        ranges = [(float(low[i]), float(high[i])) for i in (0, 1)]
-        yield [
-            Sheet(model.decode(codes), columns=side, title=whole),
-            HeatMap(moved(codes).view(side, side).flip(0), FIRST, SECOND, title, "bottom", *ranges),
-        ]
-        return
+def moved(model: Autoencoder, codes: Tensor, unit: Tensor) -> Tensor:
+    """How far codes (B, K) come back from where they were, decoded and encoded again, in units (K,): (B,)."""
+    return ((model.encode(model.decode(codes)) - codes) / unit.clamp(min=1e-6)).square().mean(1).sqrt()
 
-    n = 20
-    ends = z[torch.randperm(len(z), generator=scene.rng)[: 2 * n]].unflatten(0, (n, 2))
+
+def holes(model: Autoencoder, scene: Scene) -> Iterator[list[Output]]:
+    z, n = model.encode(some(scene, MAPPED)[0]), 20
+    low, high = z.amin(0), z.amax(0)
     places = {
         "drawn": model.mixture.sample(n, rng=scene.rng),
-        "midway": ends.mean(1),
+        "midway": z[torch.randint(len(z), (n, 2), generator=scene.rng)].mean(1),
         "anywhere": low + (high - low) * torch.rand(n, z.shape[1], generator=scene.rng),
     }
     titles = {
@@ -420,7 +418,7 @@ def holes(model: Autoencoder, scene: Scene, side: int = 0) -> Iterator[list[Outp
         "midway": {"en": "Midway between two held-out pictures", "ko": "학습에 쓰지 않은 두 그림의 중간"},
         "anywhere": {"en": "Anywhere in the box that holds all codes", "ko": "코드가 모두 들어가는 상자 안 아무 데나"},
     }
-    far = {name: float(moved(codes).mean()) for name, codes in {"real": z[:200], **places}.items()}
+    far = {k: float(moved(model, codes, z.std(0)).mean()) for k, codes in {"real": z[:200], **places}.items()}
     said = {
         "en": "Decoded and encoded again, a code comes back to another place: by "
         f"{far['real']:.2f} where pictures are, {far['drawn']:.2f} where the mixture draws, {far['midway']:.2f} midway "
@@ -457,7 +455,6 @@ SIDE = Control(
     low=5,
     high=30,
     step=1,
-    when=_two_latents,
 )
 
 VIEWS = (
@@ -515,13 +512,24 @@ VIEWS = (
         live=True,
     ),
     View(
+        "plane",
+        {"en": "Plane", "ko": "코드 평면"},
+        {
+            "en": "Every code decoded. Where a code comes back far from where it was (bright), no picture lies: a hole.",
+            "ko": "모든 코드를 복호합니다. 복호했다가 다시 부호화할 때 코드가 멀리 움직이는 곳(밝은 색)에는 어떤 그림도 없습니다.",
+        },
+        (SIDE,),
+        plane,
+        when=_two_latents,
+    ),
+    View(
         "holes",
         {"en": "Holes", "ko": "빈 곳"},
         {
             "en": "Codes that no picture has: between and beyond the clusters nothing sensible is decoded.",
             "ko": "어떤 그림도 갖지 않는 코드입니다. 무리 사이와 바깥에서는 그럴듯한 그림이 나오지 않습니다.",
         },
-        (SIDE, controls.seed()),
+        (controls.seed(),),
         holes,
     ),
 )
