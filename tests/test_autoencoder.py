@@ -17,7 +17,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from toys import run, same_state
 
 from playground import registry
-from playground.contract import BadSetting, DataInfo, configure
+from playground.contract import BadSetting, DataInfo, Scene, configure
 from playground.families.image import autoencoder
 from playground.families.image.autoencoder import Autoencoder, Config, Mixture, corrupt, seen_from
 from trainers.plans import Job, job_from_preset
@@ -315,6 +315,34 @@ def test_the_map_is_seen_along_the_two_leading_directions():
     assert torch.allclose(torch.cov(seen.T), torch.diag(spectrum[:2]), atol=1e-3)
     centre, axes = seen_from(z[:, :2])
     assert torch.equal((z[:, :2] - centre) @ axes, z[:, :2])
+
+
+def test_the_plane_lies_as_a_plot_does():
+    """Pictures from the top left, the map's rows from the bottom; both over the box of the held-out codes."""
+    made, digits = model(latents=2), small.load("digits")
+    scene = Scene(torch.Generator(), digits.info, lambda: digits.test)
+    with torch.no_grad():
+        ((sheet, heat),) = list(autoencoder.plane(made, scene, side=5))
+        (left, right), (bottom, top) = heat.x_range, heat.y_range
+        corners = torch.tensor([[left, top], [right, top], [left, bottom], [right, bottom]])
+        assert torch.allclose(sheet.pictures[[0, 4, 20, 24]], made.decode(corners), atol=1e-5)
+        z = made.encode(digits.test.batch(torch.arange(len(digits.test)))[0])
+        distance = autoencoder.moved(made, corners, z.std(0))
+    assert z.amin(0).tolist() == pytest.approx([left, bottom])
+    assert z.amax(0).tolist() == pytest.approx([right, top])
+    assert torch.allclose(heat.values[[-1, -1, 0, 0], [0, -1, 0, -1]], distance, rtol=1e-3)
+
+
+def test_a_code_that_comes_back_has_not_moved():
+    made = model(linear=True)
+    turned, _ = torch.linalg.qr(torch.randn(64, 3))
+    made.decoder[0].weight.data, made.decoder[0].bias.data = 0.1 * turned, torch.full((64,), 0.5)
+    made.encoder[1].weight.data, made.encoder[1].bias.data = 10 * turned.T, -5 * turned.sum(0)
+    z, unit = torch.randn(20, 3), torch.tensor([1.0, 2.0, 4.0])
+    with torch.no_grad():
+        assert torch.allclose(autoencoder.moved(made, z, unit), torch.zeros(20), atol=1e-4)
+        made.encoder[1].bias.data += torch.tensor([3.0, 0.0, 8.0])
+        assert torch.allclose(autoencoder.moved(made, z, unit), torch.tensor(13 / 3).sqrt().expand(20), rtol=1e-4)
 
 
 def test_the_counterpart_has_the_same_objective_and_every_weight_a_gradient():

@@ -74,7 +74,7 @@ def codes(model: Autoencoder, data: Data, run: Run) -> tuple[Tensor, Tensor | No
     size = len(data.train)
     chosen = torch.linspace(0, size - 1, min(size, MIXTURE_EXAMPLES)).long()
     z, y = [], []
-    for part in chosen.split(500):
+    for part in chosen.split(250):
         x, labels = data.train.batch(part)
         z.append(model.encode(x.to(run.device)))
         y.append(labels)
@@ -117,9 +117,9 @@ PRESETS = (
         "broken",
         {
             "en": "No mixture: codes are drawn from a standard normal, as if this were a VAE. Reconstructions are as good "
-            "as ever, but no picture's code lies there, and the decoder answers with scribbles.",
-            "ko": "혼합 분포 없음: VAE인 양 표준 정규분포에서 코드를 뽑습니다. 복원은 여전히 잘되지만 그 자리에는 어떤 그림의 코드도 없어, "
-            "복호기가 알아볼 수 없는 획을 그립니다.",
+            "as ever, but hardly a picture's code lies there, and the decoder answers with ghosts.",
+            "ko": "혼합 분포 없음: VAE인 양 표준 정규분포에서 코드를 뽑습니다. 복원은 여전히 잘되지만 그 자리에는 그림의 코드가 거의 없어, "
+            "복호기가 유령 같은 얼룩을 그립니다.",
         },
         dataset="digits",
         config={"latents": 12, "hidden": 128, "gaussians": 1, "conditional": False},

@@ -295,10 +295,20 @@ def corrupt(x: Tensor, masked: float | Tensor, noise: float | Tensor, u: Tensor,
 # --- Views ----------------------------------------------------------------------------------------------------
 
 
-def some(scene: Scene, n: int) -> tuple[Tensor, Tensor | None]:
-    """n held-out pictures (n, C, H, W) with their classes (n,), where there are any."""
+def held_out(scene: Scene, n: int) -> Tensor:
+    """n held-out pictures (n, C, H, W)."""
     examples = scene.examples()
-    return examples.batch(torch.randperm(len(examples), generator=scene.rng)[:n])
+    return examples.batch(torch.randperm(len(examples), generator=scene.rng)[:n])[0]
+
+
+def held_out_codes(model: Autoencoder, scene: Scene) -> tuple[Tensor, Tensor | None]:
+    """Codes (N, latents) of held-out pictures, at most MAPPED of them, with their classes (N,)."""
+    examples, z, y = scene.examples(), [], []
+    for chosen in torch.randperm(len(examples), generator=scene.rng)[:MAPPED].split(250):
+        x, labels = examples.batch(chosen)
+        z.append(model.encode(x))
+        y.append(labels)
+    return torch.cat(z), None if y[0] is None else torch.cat(y)
 
 
 def generate(
@@ -315,7 +325,7 @@ def generate(
 
 
 def reconstructions(model: Autoencoder, scene: Scene, picture: Tensor | None) -> Iterator[list[Output]]:
-    x = some(scene, 24)[0] if picture is None else picture[None]
+    x = held_out(scene, 24) if picture is None else picture[None]
     rebuilt = model.reconstruct(x)
     error, k = float((rebuilt - x).square().mean()), model.config.latents
     title = {"en": f"Original and rebuilt from {k} numbers", "ko": f"원본과 숫자 {k}개로 복원한 그림"}
@@ -326,7 +336,7 @@ def reconstructions(model: Autoencoder, scene: Scene, picture: Tensor | None) ->
 def denoise(
     model: Autoencoder, scene: Scene, picture: Tensor | None, noise: float, masked: float
 ) -> Iterator[list[Output]]:
-    x = some(scene, 12)[0] if picture is None else picture[None]
+    x = held_out(scene, 12) if picture is None else picture[None]
     u, eps = torch.rand(x.shape, generator=scene.rng), torch.randn(x.shape, generator=scene.rng)
     seen = corrupt(x, masked, noise, u, eps)
     rebuilt = model.reconstruct(seen)
@@ -345,7 +355,7 @@ def denoise(
 def interpolate(
     model: Autoencoder, scene: Scene, picture: Tensor | None, other: Tensor | None
 ) -> Iterator[list[Output]]:
-    x = torch.stack([picture, other]) if picture is not None and other is not None else some(scene, 10)[0]
+    x = torch.stack([picture, other]) if picture is not None and other is not None else held_out(scene, 10)
     x = x[: len(x) // 2 * 2].unflatten(0, (-1, 2))  # (rows, 2, C, H, W)
     z = model.encode(x.flatten(0, 1)).unflatten(0, (-1, 2))  # (rows, 2, latents)
     t = torch.linspace(0, 1, 9)[:, None]
@@ -357,8 +367,7 @@ def interpolate(
 
 
 def latent_map(model: Autoencoder, scene: Scene) -> Iterator[list[Output]]:
-    x, y = some(scene, MAPPED)
-    z = model.encode(x)
+    z, y = held_out_codes(model, scene)
     drawn = model.mixture.sample(len(z), y, rng=scene.rng)
     centre, axes = seen_from(z)
     found = {"en": "Codes of held-out pictures", "ko": "학습에 쓰지 않은 그림의 코드"}
@@ -388,7 +397,7 @@ def _clouds(points: Tensor, y: Tensor | None, names: tuple[str, ...], title: Tex
 
 
 def plane(model: Autoencoder, scene: Scene, side: int) -> Iterator[list[Output]]:
-    z = model.encode(some(scene, MAPPED)[0])
+    z, _ = held_out_codes(model, scene)
     low, high = z.amin(0), z.amax(0)
     across, up = (low + (high - low) * torch.linspace(0, 1, side)[:, None]).T
     codes = torch.cartesian_prod(up.flip(0), across).flip(1)  # (side * side, 2), row by row from the top
@@ -406,8 +415,8 @@ def moved(model: Autoencoder, codes: Tensor, unit: Tensor) -> Tensor:
 
 
 def holes(model: Autoencoder, scene: Scene) -> Iterator[list[Output]]:
-    z, n = model.encode(some(scene, MAPPED)[0]), 20
-    low, high = z.amin(0), z.amax(0)
+    z, _ = held_out_codes(model, scene)
+    low, high, n = z.amin(0), z.amax(0), 20
     places = {
         "drawn": model.mixture.sample(n, rng=scene.rng),
         "midway": z[torch.randint(len(z), (n, 2), generator=scene.rng)].mean(1),
