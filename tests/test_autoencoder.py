@@ -332,7 +332,7 @@ def test_the_map_is_seen_along_the_two_leading_directions():
 
 
 def test_the_plane_lies_as_a_plot_does():
-    """Pictures from the top left, the map's rows from the bottom; both over the box of the held-out codes."""
+    """Pictures from the top left, the map's rows from the bottom; both over the middle 98% of the held-out codes."""
     made, digits = model(latents=2), small.load("digits")
     scene = Scene(torch.Generator(), digits.info, lambda: digits.test)
     with torch.no_grad():
@@ -342,8 +342,8 @@ def test_the_plane_lies_as_a_plot_does():
         assert torch.allclose(sheet.pictures[[0, 4, 20, 24]], made.decode(corners), atol=1e-5)
         z = made.encode(digits.test.batch(torch.arange(len(digits.test)))[0])
         distance = autoencoder.moved(made, corners, z.std(0))
-    assert z.amin(0).tolist() == pytest.approx([left, bottom])
-    assert z.amax(0).tolist() == pytest.approx([right, top])
+    assert z.quantile(0.01, dim=0).tolist() == pytest.approx([left, bottom], rel=1e-3)
+    assert z.quantile(0.99, dim=0).tolist() == pytest.approx([right, top], rel=1e-3)
     assert torch.allclose(heat.values[[-1, -1, 0, 0], [0, -1, 0, -1]], distance, rtol=1e-3)
 
 

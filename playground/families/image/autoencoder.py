@@ -398,7 +398,7 @@ def _clouds(points: Tensor, y: Tensor | None, names: tuple[str, ...], title: Tex
 
 def plane(model: Autoencoder, scene: Scene, side: int) -> Iterator[list[Output]]:
     z, _ = held_out_codes(model, scene)
-    low, high = z.amin(0), z.amax(0)
+    low, high = z.quantile(0.01, dim=0), z.quantile(0.99, dim=0)  # a few codes lie far out, and would take the room
     across, up = (low + (high - low) * torch.linspace(0, 1, side)[:, None]).T
     codes = torch.cartesian_prod(up.flip(0), across).flip(1)  # (side * side, 2), row by row from the top
     pictures = model.decode(codes)
