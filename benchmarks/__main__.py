@@ -71,12 +71,12 @@ def run_quality(options: argparse.Namespace) -> int:
 
 
 def write_cards(rows: Sequence[quality.Row]) -> None:
-    for name in sorted({row.family for row in rows}):
-        mine = [row for row in rows if row.family == name]
+    for name, checkpoint in sorted({(row.family, row.checkpoint) for row in rows}):
+        mine = [row for row in rows if (row.family, row.checkpoint) == (name, checkpoint)]
         for side, field in (("ours", "figure"), ("reference", "reference")):
             known = [row for row in mine if getattr(row, field) is not None]
             figures = {f"{row.bar} (n = {row.n:,})" if row.n else row.bar: getattr(row, field) for row in known}
-            folder = quality.write_figures(name, side, figures)
+            folder = quality.write_figures(name, side, figures, checkpoint)
             if folder:
                 print(f"wrote {len(figures)} figures into {name}/{side}/{folder.name}")
 

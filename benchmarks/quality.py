@@ -76,6 +76,8 @@ class Row:
     target: str
     met: bool | None
     note: str = ""
+    checkpoint: str = ""
+    """Name of the shipped checkpoint that was measured; empty for the default one."""
 
 
 def bars(name: str) -> Sequence[Bar]:
@@ -107,7 +109,9 @@ def _row(name: str, bar: Bar, n: int, presets: bool, cache: Cache) -> Row:
     reference = None if bar.ours_only else _figure(name, bar, n, "reference", presets, cache, notes)
     floor = bar.floor(n) if bar.floor else None
     target, met = _verdict(bar, figure, reference)
-    return Row(name, bar.name, n if bar.counts else 0, figure, reference, floor, target, met, "; ".join(notes))
+    told = "; ".join(notes)
+    asked = n if bar.counts else 0
+    return Row(name, bar.name, asked, figure, reference, floor, target, met, told, bar.checkpoint)
 
 
 def _verdict(bar: Bar, figure: float | None, reference: float | None) -> tuple[str, bool | None]:
@@ -265,10 +269,17 @@ def _preset_key(name: str, bar: Bar, n: int, side: str) -> str:
 
     trainer = registry.trainer(name)
     preset = next(asdict(p) for p in trainer.PRESETS if p.name == bar.preset)
-    modules = [trainer, driver, run, saving, importlib.import_module(registry.family(name).Config.__module__)]
+    family = importlib.import_module(f"playground.families.{registry.family(name).kind}.{name}")
+    modules = [trainer, driver, run, saving, family]
     if side == "reference":
         modules.append(registry.reference(name))
-    return _key(bar, n, name, _hash([side, repr(preset), [_content(Path(str(m.__file__))) for m in modules]]))
+    return _key(bar, n, name, _hash([side, repr(preset), [_content(path) for m in modules for path in _files(m)]]))
+
+
+def _files(module: ModuleType) -> list[Path]:
+    """The file of a module, or all those of a package."""
+    own = Path(str(module.__file__))
+    return sorted(own.parent.glob("*.py")) if own.stem == "__init__" else [own]
 
 
 def _content(path: Path) -> str:
@@ -282,9 +293,9 @@ def _hash(parts: Any) -> str:
 # --- Model cards ----------------------------------------------------------------------------------------------
 
 
-def write_figures(name: str, side: str, figures: Mapping[str, float]) -> Path | None:
+def write_figures(name: str, side: str, figures: Mapping[str, float], wanted: str = "") -> Path | None:
     """Put the figures into a shipped checkpoint's description and model card; its weights stay as they are."""
-    folder = _shipped(name, side, "")
+    folder = _shipped(name, side, wanted)
     if folder is None or not figures:
         return None
     made = checkpoint.load(folder)

@@ -74,10 +74,8 @@ def real_read(n: int) -> float:
 
 
 BARS = (
-    Bar("32 numbers, squared error a pixel", error, ours_only=True, checkpoint="mnist"),
-    Bar(
-        "32 numbers, share of PCA's error", partial(share_of_pca, k=32), target=0.5, ours_only=True, checkpoint="mnist"
-    ),
+    Bar("32 numbers, squared error a pixel", error, ours_only=True),
+    Bar("32 numbers, share of PCA's error", partial(share_of_pca, k=32), target=0.5, ours_only=True),
     Bar("16 numbers, squared error a pixel", error, ours_only=True, checkpoint="mnist-16"),
     Bar(
         "16 numbers, share of PCA's error",
