@@ -4,6 +4,7 @@ python -m playground list                                    families, their che
 python -m playground generate vae --n 16 --seed 1 --out made
 python -m playground generate vae --n 10000 --format npy --out made
 python -m playground generate vae --view reconstruct --input photo.jpg --out made
+python -m playground generate NAME --view inpaint --picture photo.jpg --mask mask.png --out made
 python -m playground generate vae --help                     every view of the family with its controls
 python -m playground compare vae --out compared              ours and the reference from one seed
 """
@@ -116,7 +117,7 @@ def _add_controls(parser: argparse.ArgumentParser, view: View) -> None:
 
 
 def _help(control: Control) -> str:
-    parts = [control.label["en"]]
+    parts = [control.label["en"], *filter(None, [inputs.KINDS.get(control.kind)])]
     if control.low is not None and control.high is not None:
         parts.append(f"{control.low:g} to {control.high:g}")
     if callable(control.choices):
@@ -193,7 +194,7 @@ def _values(checkpoint: Checkpoint, view: View, raw: dict[str, str], file: Path 
         if name not in shown:
             listed = ", ".join(shown)
             raise Told(f"--{name}: view {view.key} of this checkpoint has no such control; there are {listed}")
-    files = {name: Path(value) for name, value in raw.items() if shown[name].kind in inputs.KINDS}
+    files = _files(view, raw)
     if file is not None:
         first = next((name for name, c in shown.items() if c.kind in inputs.KINDS and name not in files), None)
         if first is None:
@@ -202,17 +203,30 @@ def _values(checkpoint: Checkpoint, view: View, raw: dict[str, str], file: Path 
     return {**raw, **inputs.read(view, checkpoint.info, files)}
 
 
+def _files(view: View, raw: dict[str, str]) -> dict[str, Path]:
+    """Those of the raw values that name files, by control."""
+    kinds = {c.name: c.kind for c in view.controls}
+    return {name: Path(value) for name, value in raw.items() if kinds.get(name) in inputs.KINDS}
+
+
 def _compare(options: argparse.Namespace, raw: dict[str, str]) -> None:
     family = registry.family(options.family)
     folders = {"ours": options.checkpoint, "reference": options.reference_checkpoint}
     opened = {side: _open(family.name, side, folders[side]) for side in comparing.SIDES}
     if options.n is not None:
         raw = {**raw, "n": str(options.n)}
-    sides = [comparing.draw_side(side, checkpoint, raw) for side, checkpoint in opened.items()]
-    written = comparing.write(family, sides, options.out, raw)
-    written += writing.comparison(family, sides, options.out, raw)
+    sides = [_draw_side(side, checkpoint, raw) for side, checkpoint in opened.items()]
+    settings = {name: value for name, value in raw.items() if name not in _files(family.views[0], raw)}
+    written = comparing.write(family, sides, options.out, settings)
+    written += writing.comparison(family, sides, options.out, settings)
     print((options.out / "comparison.md").read_text(encoding="utf-8"))
     print("\n".join(str(path) for path in written))
+
+
+def _draw_side(side: str, checkpoint: Checkpoint, raw: dict[str, str]) -> comparing.Side:
+    """One side of a comparison, the files fitted to what its own checkpoint takes."""
+    view = staging.view(checkpoint)
+    return comparing.draw_side(side, checkpoint, {**raw, **inputs.read(view, checkpoint.info, _files(view, raw))})
 
 
 if __name__ == "__main__":

@@ -300,6 +300,7 @@ class Control:
     default: Any = None
     low: float | None = None
     high: float | None = None
+    """Of a number its bound, of a drawing the most points, of a recording the most seconds."""
     step: float | None = None
     choices: Callable[[Any, DataInfo], Sequence[tuple[Text, Any]]] | Sequence[tuple[Text, Any]] = ()
     """(label, value) pairs, or a function of the checkpoint's (config, data info) that gives them."""

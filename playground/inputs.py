@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,13 @@ from playground.contract import BadSetting, Control, DataInfo, View
 from playground.data.imagefolder import LIMITS, Entry, Skip, contents, open_picture
 from playground.ui import media
 
-KINDS = ("picture", "mask", "drawing", "recording")
-"""The kinds of control that a file fills."""
+KINDS = {
+    "picture": "a picture",
+    "mask": "a picture, light where the original is kept",
+    "drawing": "a JSON list of [x, y] in [-1, 1]",
+    "recording": "WAV, FLAC or OGG",
+}
+"""The kinds of control that a file fills, and what it holds."""
 
 
 def read(view: View, info: DataInfo, files: dict[str, Path]) -> dict[str, Any]:
@@ -30,20 +35,25 @@ def read(view: View, info: DataInfo, files: dict[str, Path]) -> dict[str, Any]:
 
 
 def _picture(control: Control, info: DataInfo, view: View, path: Path) -> Tensor:
+    return _pixels(control, path, lambda image: media.fit_picture(image, info))
+
+
+def _mask(control: Control, info: DataInfo, view: View, path: Path) -> Tensor:
+    return _pixels(control, path, lambda image: media.fit_mask(image, info))
+
+
+def _pixels(control: Control, path: Path, fit: Callable[[Image.Image], Tensor]) -> Tensor:
+    """The picture in the file, upright, fitted. Raises `BadSetting`."""
     entry = _entry(control, path)
     try:
         image = ImageOps.exif_transpose(open_picture(entry, LIMITS))
         if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's conversion would clip
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        return media.fit_picture(image, info)
+        return fit(image)
     except Skip as error:
         raise _bad(control, path, error.text["en"], error.text["ko"]) from None
     except (OSError, SyntaxError, ValueError) as error:  # pixels that end too early, or a broken chunk
         raise _bad(control, path, f"it is damaged ({error})", f"손상된 파일입니다 ({error})") from None
-
-
-def _mask(control: Control, info: DataInfo, view: View, path: Path) -> Tensor:
-    return _picture(control, info, view, path).mean(0) > 0.5
 
 
 def _drawing(control: Control, info: DataInfo, view: View, path: Path) -> Any:
@@ -51,18 +61,18 @@ def _drawing(control: Control, info: DataInfo, view: View, path: Path) -> Any:
         points = json.loads(_bytes(control, path))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise _bad(control, path, "it is not valid JSON", "올바른 JSON이 아닙니다") from None
-    return _as_from_the_page(control, info, view, path, points)
+    # By the interface's own reader, so that the same is allowed here and there.
+    return _named(path, lambda: media.decode(view, info, {control.name: points})[control.name])
 
 
 def _recording(control: Control, info: DataInfo, view: View, path: Path) -> Any:
-    data = base64.b64encode(_bytes(control, path)).decode()
-    return _as_from_the_page(control, info, view, path, f"data:audio/wav;base64,{data}")
+    return _named(path, lambda: media.read_recording(control, info, _bytes(control, path)))
 
 
-def _as_from_the_page(control: Control, info: DataInfo, view: View, path: Path, value: Any) -> Any:
-    """Decoded by the interface's own reader, so that the same is allowed here and there."""
+def _named(path: Path, read: Callable[[], Any]) -> Any:
+    """What is read, its errors named after the file."""
     try:
-        return media.decode(view, info, {control.name: value})[control.name]
+        return read()
     except BadSetting as error:
         raise BadSetting(f"{path.name}: {error}", f"{path.name}: {error.text['ko']}") from None
 

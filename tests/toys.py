@@ -1,4 +1,4 @@
-"""A plug-in for the tests: the family from outside the house, put on the path from a temporary folder."""
+"""A plug-in for the tests: the families from outside the house, put on the path from a temporary folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from trainers.driver import Control, drive
 from trainers.plans import Job, job_from_preset
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("playground.families.speech", "playground.references", "trainers")
+PACKAGES = ("playground.families.image", "playground.families.speech", "playground.references", "trainers")
+FAMILIES, OWN_SETS = ("sketch", "hum", "whistle"), ("blots", "hums")
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +33,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def hum(package: Path) -> Iterator[Path]:
+    with installed(package):
+        yield package
+
+
+@contextmanager
+def installed(package: Path) -> Iterator[None]:
     """The package as if this process, and those it starts, had begun with it on the PYTHONPATH."""
     before, known = os.environ.get("PYTHONPATH"), set(sys.modules)
     sys.path.insert(0, str(package))
@@ -38,18 +46,19 @@ def hum(package: Path) -> Iterator[Path]:
     for name in PACKAGES:
         importlib.import_module(name).__path__.append(str(package / name.replace(".", "/")))
     registry._scan.cache_clear()
-    yield package
+    yield
     sys.path.remove(str(package))
     os.environ.pop("PYTHONPATH")
     if before is not None:
         os.environ["PYTHONPATH"] = before
     for name in PACKAGES:
         sys.modules[name].__path__.remove(str(package / name.replace(".", "/")))
-    for name in [n for n in set(sys.modules) - known if n.split(".")[-1] in ("hum", "whistle")]:
+    for name in [n for n in set(sys.modules) - known if n.split(".")[-1] in FAMILIES]:
         parent, _, leaf = name.rpartition(".")
         delattr(sys.modules[parent], leaf)
         del sys.modules[name]
-    SETS.pop("hums", None)
+    for name in OWN_SETS:
+        SETS.pop(name, None)
     registry._scan.cache_clear()
 
 

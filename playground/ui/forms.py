@@ -12,6 +12,8 @@ from typing import Any
 
 from playground import registry, staging
 from playground.contract import Control, DataInfo, Family, Preset, Text, View
+from playground.data.imagefolder import LIMITS
+from playground.ui import media
 from playground.ui.glossary import named
 from playground.ui.words import WORDS
 
@@ -56,10 +58,14 @@ def control_field(control: Control, config: Any, info: DataInfo) -> Described:
         field |= {"low": 0, "high": staging.MAX_SEED, "whole": True, "step": 1}
     elif control.kind == "choice":
         field["options"] = [[_translated(text), value] for text, value in control.options(config, info)]
-    elif control.kind in ("picture", "mask", "drawing"):
-        field |= {"size": [info.height, info.width], "channels": info.channels}
+    elif control.kind in ("picture", "mask"):
+        field |= {"size": [info.height, info.width], "channels": info.channels, "most": LIMITS.area}
+    elif control.kind == "drawing":
+        field["most"] = media.most_points(control)
     elif control.kind == "recording":
-        field["rate"] = info.sample_rate
+        field |= {"rate": info.sample_rate, "most": media.most_seconds(control)}
+    if control.kind in media.SUFFIXES:
+        field["file"] = media.file_name(control)
     return field
 
 

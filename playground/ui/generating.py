@@ -80,4 +80,4 @@ def described(family: str, token: str, key: str, raw: dict[str, Any]) -> tuple[d
     settings = {"family": family, "checkpoint": token, "view": view.key, **plain}
     generates = view.key == staging.generating_view(registry.family(family)).key
     folder = shelf.folder_of(family, token)
-    return settings, repeat.of_view(family, folder, view.key, plain, generates)
+    return settings, repeat.of_view(family, folder, view.key, plain, generates, media.files(view, raw))

@@ -8,6 +8,7 @@ import io
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ MAX_SIDE = 2048
 MAX_RECORDING = 8_000_000
 MAX_SECONDS = 60.0
 MAX_POINTS = 5_000
+SUFFIXES = {"picture": ".png", "mask": ".png", "drawing": ".json", "recording": ".wav"}
+"""Of the file in which the page saves what a control holds."""
 _DATA_URL = re.compile(r"data:[a-z]+/[a-z0-9.+-]+(?:;[a-z]+=[a-z0-9-]+)*;base64,", re.IGNORECASE)
 
 
@@ -56,6 +59,25 @@ def plain(view: View, raw: Any) -> dict[str, Any]:
     return {k: v for k, v in raw.items() if kinds.get(k) in ("number", "choice", "text", "seed")}
 
 
+def files(view: View, raw: Any) -> dict[str, str]:
+    """The names of the files in which the page saves what the view's other controls hold, by control."""
+    if not isinstance(raw, Mapping):
+        return {}
+    return {c.name: file_name(c) for c in view.controls if c.kind in SUFFIXES and raw.get(c.name)}
+
+
+def file_name(control: Control) -> str:
+    return control.name + SUFFIXES[control.kind]
+
+
+def most_points(control: Control) -> int:
+    return min(MAX_POINTS, int(control.high or MAX_POINTS))
+
+
+def most_seconds(control: Control) -> float:
+    return min(MAX_SECONDS, control.high or MAX_SECONDS)
+
+
 def fit_picture(image: Image.Image, info: DataInfo) -> Tensor:
     """The image as the model takes it, (C, H, W) float in [0, 1]: cut to the aspect from its middle, then resized."""
     image = image.convert("RGBA")
@@ -64,6 +86,11 @@ def fit_picture(image: Image.Image, info: DataInfo) -> Tensor:
     fitted = ImageOps.fit(flat, (info.width, info.height), Image.Resampling.LANCZOS)
     values = torch.from_numpy(np.asarray(fitted, dtype=np.float32).copy()) / 255
     return values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
+
+
+def fit_mask(image: Image.Image, info: DataInfo) -> Tensor:
+    """(H, W) bool, fitted as a picture is: True where the image is light; what is transparent is not kept."""
+    return fit_picture(image, replace(info, channels=1))[0] > 0.5
 
 
 def _picture(control: Control, info: DataInfo, value: Any) -> Tensor:
@@ -89,8 +116,9 @@ def _mask(control: Control, info: DataInfo, value: Any) -> Tensor:
 
 def _drawing(control: Control, info: DataInfo, value: Any) -> Tensor:
     """A list of [x, y] in [-1, 1]."""
-    if not isinstance(value, list) or len(value) > MAX_POINTS:
-        raise _bad(control, f"expected at most {MAX_POINTS} points", f"점은 {MAX_POINTS}개까지입니다")
+    most = most_points(control)
+    if not isinstance(value, list) or len(value) > most:
+        raise _bad(control, f"expected at most {most} points", f"점은 {most}개까지입니다")
     points = [p for p in value if isinstance(p, list) and len(p) == 2 and all(_is_unit(c) for c in p)]
     if len(points) != len(value):
         raise _bad(control, "each point must be two numbers in [-1, 1]", "각 점은 [-1, 1]의 두 수여야 합니다")
@@ -102,20 +130,30 @@ def _is_unit(c: Any) -> bool:
 
 
 def _recording(control: Control, info: DataInfo, value: Any) -> Audio:
-    """WAV, FLAC or OGG, mixed to one channel and resampled to the model's rate."""
+    return read_recording(control, info, _bytes(control, value, MAX_RECORDING))
+
+
+def read_recording(control: Control, info: DataInfo, data: bytes) -> Audio:
+    """WAV, FLAC or OGG, mixed to one channel and resampled to the model's rate. Raises `BadSetting`."""
     import soundfile
     from scipy.signal import resample_poly
 
-    data = _bytes(control, value, MAX_RECORDING)
+    most = most_seconds(control)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate = int(file.samplerate)
-            if not 1000 <= rate <= 192_000 or file.frames > MAX_SECONDS * rate or file.channels > 8:
-                seconds = f"{MAX_SECONDS:.0f}"
-                raise _bad(control, f"longer than {seconds} seconds", f"{seconds}초보다 깁니다")
-            samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+            if not 1000 <= rate <= 192_000 or file.channels > 8:
+                odd = f"{rate:,} Hz, {file.channels}"
+                raise _bad(control, f"an unusual recording ({odd} channels)", f"특이한 녹음입니다({odd}채널)")
+            if file.frames > most * rate:
+                raise _bad(control, f"longer than {most:g} seconds", f"{most:g}초보다 깁니다")
+            # Block by block: a minute of eight channels would be large.
+            blocks = [block.mean(axis=1) for block in file.blocks(1 << 16, dtype="float32", always_2d=True)]
     except (soundfile.LibsndfileError, RuntimeError, TypeError):
         raise _bad(control, "not a recording that can be read", "읽을 수 있는 녹음이 아닙니다") from None
+    if not blocks:
+        raise _bad(control, "an empty recording", "빈 녹음입니다")
+    samples = np.concatenate(blocks)
     wanted = info.sample_rate or rate
     if wanted != rate:
         common = math.gcd(wanted, rate)

@@ -30,19 +30,30 @@ def flag(name: str, value: Any, switch: bool = False) -> str:
     return f"--{name}={shlex.quote(text)}" if text.startswith("-") else f"--{name} {shlex.quote(text)}"
 
 
-def of_view(family: str, folder: Path, view: str, controls: Mapping[str, Any], generates: bool) -> Repeat:
-    """What draws a view of a checkpoint again."""
+def of_view(
+    family: str,
+    folder: Path,
+    view: str,
+    controls: Mapping[str, Any],
+    generates: bool,
+    files: Mapping[str, str] | None = None,
+) -> Repeat:
+    """What draws a view of a checkpoint again. `files`: those that hold the pictures and recordings, by control."""
+    files = files or {}
     place = shown_path(folder)
     parts = ["python -m playground generate", family, flag("checkpoint", place)]
     parts += [] if generates else [flag("view", view)]
-    parts += [flag(name, value) for name, value in controls.items()]
+    parts += [flag(name, value) for name, value in {**controls, **files}.items()]
     command = " ".join([*parts, "--out pictures"])
+    named = ", ".join(f"{name!r}: Path({file!r})" for name, file in files.items())
     python = (
         "from pathlib import Path\n"
-        "from playground import checkpoint, staging\n\n"
+        f"from playground import checkpoint, {'inputs, ' if files else ''}staging\n\n"
         f"made = checkpoint.load(Path({place!r}))\n"
         f"view = staging.view(made, {view!r})\n"
-        f"outputs = staging.draw(view, made.model, made.config, staging.scene(made), {dict(controls)!r})\n"
+        f"values = {dict(controls)!r}\n"
+        + (f"values |= inputs.read(view, made.info, {{{named}}})  # saved from the page\n" if files else "")
+        + "outputs = staging.draw(view, made.model, made.config, staging.scene(made), values)\n"
         "print(outputs)  # plain data: see playground/contract.py; playground/drawing.py makes files of it\n"
     )
     return Repeat(command, python)
