@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -10,10 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from playground import comparing, registry
+from playground import comparing, registry, staging
 from playground.contract import BadSetting, Family
 from playground.ui import forms, generating, guard, media, shelf, showing, training
-from playground.ui.family import command_event, draw_events, train_event, watch_event
+from playground.ui.family import begun, command_event, draw_events, train_event, watch_event
 from playground.ui.parts import part, plain
 from playground.ui.service import jobs
 from playground.ui.words import both, language_of, sentence, told
@@ -89,8 +88,8 @@ def _asked(value: Any) -> tuple[Family, dict[str, Any]]:
     name = value.get("family") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in registry.families():
         raise sentence("bad request")
-    family = registry.family(name)
-    return family, media.plain(family.views[0], value.get("controls"))
+    raw = value.get("controls")
+    return registry.family(name), raw if isinstance(raw, dict) else {}
 
 
 @generating.on_zero_gpu
@@ -99,7 +98,8 @@ def _sides(family: str, raw: dict[str, Any]) -> Iterator[comparing.Side]:
         token = shelf.default_token(family, side)
         if not token:
             comparing.open_side(family, side)  # says that there is none
-        yield comparing.draw_side(side, shelf.open_checkpoint(family, token), raw)
+        checkpoint = shelf.open_checkpoint(family, token)
+        yield comparing.draw_side(side, checkpoint, media.decode(staging.view(checkpoint), checkpoint.info, raw))
 
 
 def _draw(value: Any, request: gr.Request) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _draw_hub(value: Any, request: gr.Request) -> Iterator[str]:
     try:
         guard.draws.demand(request)
         family, raw = _asked(value)
-        hub = family.reference.hub
+        raw, hub = media.plain(family.views[0], raw), family.reference.hub
         outputs = comparing.hub_side(family, raw)
         settings = {"family": family.name, "checkpoint": hub.repo if hub else "", **raw}
         yield showing.outputs_html(outputs, language, settings, None)
@@ -135,9 +135,9 @@ def _trouble(error: Exception, request: gr.Request) -> str:
 
 
 def _side_by_side(family: Family, drawn: list[comparing.Side], raw: dict[str, Any], language: str, whole: bool) -> str:
-    columns = []
+    columns, asked = [], media.plain(family.views[0], raw)
     for side in drawn:
-        settings = {"family": family.name, "side": side.name, **raw}
+        settings = {"family": family.name, "side": side.name, **asked}
         title = comparing.TITLES[side.name] if side.name == "ours" else family.reference.title
         body = showing.outputs_html(side.outputs, language, settings, None)
         columns.append(f'<section class="side"><h3>{title[language]}</h3>{body}</section>')
@@ -149,12 +149,8 @@ def _side_by_side(family: Family, drawn: list[comparing.Side], raw: dict[str, An
 
 
 def _race_events(racer: gr.HTML, monitor: gr.HTML) -> None:
-    async def train(value: Any, request: gr.Request) -> dict[str, Any]:
-        try:
-            guard.trainings.demand(request)
-            return training.first_feed(await asyncio.to_thread(_start, value, request), request)
-        except Exception as error:  # told to the visitor, whatever it is
-            return {"refused": training.complain(error, request)}
+    async def train(value: Any, request: gr.Request) -> Any:
+        return await begun(lambda: _start(value, request), request)
 
     async def attach(event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[str, Any]]:
         asked = event._data if isinstance(event._data, dict) else {}
@@ -179,6 +175,7 @@ def _pictures(previews: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _start(value: Any, request: gr.Request) -> str:
+    guard.trainings.demand(request)
     family, _ = _asked(value)
     minutes = value.get("minutes")
     if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not 0 < minutes <= MAX_RACE_MINUTES:

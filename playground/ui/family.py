@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import gradio as gr
 
 from playground import data, staging
 from playground.contract import Family
-from playground.ui import forms, generating, guard, shelf, training, watching
+from playground.ui import forms, generating, guard, heldout, shelf, training, watching
 from playground.ui.parts import part, plain
 from playground.ui.turns import Turn
 from playground.ui.words import WORDS, both, label, language_of, sentence, t
@@ -44,14 +45,16 @@ def family_tab(family: Family, catalogue: list[Any], words: gr.I18n) -> None:
                 elem_id=f"monitor-{name}",
             )
         with gr.Column(elem_classes="card makes", scale=5, min_width=300):
-            makes = part("views", ("draw", "halt", "pick"), views_form(family, "makes"), elem_id=f"makes-{name}")
+            shown = views_form(family, "makes")
+            makes = part("views", ("draw", "halt", "pick"), shown, server_functions=[example], elem_id=f"makes-{name}")
             made = plain(first_paint(name), "stage", elem_id=f"made-{name}")
             checkpoint = _upload(label(words, "upload checkpoint"))
     with gr.Column(elem_classes="card looks"):
         plain(f"<h2>{both({'en': 'Look inside', 'ko': '속 들여다보기'})}</h2>", "heading")
         with gr.Row(elem_classes="looking"):
             with gr.Column(scale=2, min_width=280):
-                looks = part("views", ("draw", "halt"), views_form(family, "looks"), elem_id=f"looks-{name}")
+                shown = views_form(family, "looks")
+                looks = part("views", ("draw", "halt"), shown, server_functions=[example], elem_id=f"looks-{name}")
             with gr.Column(scale=5, min_width=300):
                 looked = plain("", "stage", elem_id=f"looked-{name}")
     drawing = {"draw": partial(generating.draw, name)}
@@ -65,6 +68,12 @@ def family_tab(family: Family, catalogue: list[Any], words: gr.I18n) -> None:
 def repeat(value: Any) -> dict[str, str]:
     """Called by the settings form's copy buttons."""
     return training.repeated(value)
+
+
+def example(value: Any) -> str:
+    """Called by a mask's field, to have something underneath: see `heldout.example`."""
+    asked = value if isinstance(value, dict) else {}
+    return heldout.example(str(asked.get("family")), asked.get("checkpoint"))
 
 
 def _upload(words: Any) -> gr.UploadButton:
@@ -121,14 +130,15 @@ def draw_events(form: gr.HTML, drawings: Mapping[str, Drawing], stage: gr.HTML, 
     def handler(drawing: Drawing) -> Callable[..., Iterator[tuple[Any, Any]]]:
         def draw(value: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
             turn = Turn(request, f"draw-{form._id}")
+            asked = value.get("asked") if isinstance(value, dict) else 0
             try:
-                yield gr.skip(), gr.HTML(busy=True)
+                yield gr.skip(), gr.HTML(busy=[asked, True])
                 for drawn in drawing(value, request):
                     if not turn.newest:
                         return
                     yield drawn, gr.skip()
                 if turn.newest:
-                    yield gr.skip(), gr.HTML(busy=False)
+                    yield gr.skip(), gr.HTML(busy=[asked, False])
             finally:
                 turn.end()
 
@@ -148,7 +158,7 @@ def draw_events(form: gr.HTML, drawings: Mapping[str, Drawing], stage: gr.HTML, 
         )
         for event, drawing in drawings.items()
     ]
-    form.halt(lambda: gr.HTML(busy=False), outputs=[form], cancels=started, queue=False, api_visibility="private")
+    form.halt(None, cancels=started, queue=False, api_visibility="private")
 
 
 def _picking_events(family: Family, makes: gr.HTML, looks: gr.HTML, checkpoint: gr.UploadButton) -> None:
@@ -183,13 +193,9 @@ def _picking_events(family: Family, makes: gr.HTML, looks: gr.HTML, checkpoint: 
 def _training_events(family: Family, settings: gr.HTML, monitor: gr.HTML, makes: gr.HTML, made: gr.HTML) -> None:
     name = family.name
 
-    async def train(value: Any, shown: Any, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+    async def train(value: Any, shown: Any, event: gr.EventData, request: gr.Request) -> Any:
         step = isinstance(event._data, dict) and event._data.get("step") is True
-        try:
-            run = await asyncio.to_thread(training.begin, name, value, shown, step, request)
-            return training.first_feed(run, request)
-        except Exception as error:  # told to the visitor, whatever it is
-            return {"refused": training.complain(error, request)}
+        return await begun(lambda: training.begin(name, value, shown, step, request), request)
 
     async def attach(event: gr.EventData, request: gr.Request) -> AsyncIterator[tuple[Any, Any]]:
         asked = event._data if isinstance(event._data, dict) else {}
@@ -207,6 +213,18 @@ def _training_events(family: Family, settings: gr.HTML, monitor: gr.HTML, makes:
     watch_event(monitor, attach, [monitor, made], f"watch_{name}")
     for action in ("stop", "resume", "step"):
         command_event(monitor, action)
+
+
+async def begun(begin: Callable[[], str], request: gr.Request) -> Any:
+    """What the monitor is told of a run that `begin` submits: how it stands, or why it was refused.
+
+    Every answer is another, so that the page notices it: twice the same would be no change.
+    """
+    try:
+        told = training.first_feed(await asyncio.to_thread(begin), request)
+    except Exception as error:  # told to the visitor, whatever it is
+        told = {"refused": training.complain(error, request)}
+    return gr.HTML(begun=told | {"at": time.time()})
 
 
 def train_event(monitor: gr.HTML, handler: Any, inputs: list[gr.HTML], name: str) -> None:
@@ -237,11 +255,14 @@ def watch_event(monitor: gr.HTML, handler: Any, outputs: list[gr.HTML], name: st
 
 
 def command_event(monitor: gr.HTML, action: str) -> None:
-    async def act(event: gr.EventData, request: gr.Request) -> None:
-        await asyncio.to_thread(training.command, action, event._data, request)
+    """A command is answered once it is given: the page then watches what becomes of the run."""
 
-    listen = getattr(monitor, action)
-    listen(act, queue=False, show_progress="hidden", trigger_mode="multiple", api_visibility="private")
+    async def act(event: gr.EventData, request: gr.Request) -> Any:
+        await asyncio.to_thread(training.command, action, event._data, request)
+        return gr.HTML(obeyed=time.time())
+
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    getattr(monitor, action)(act, outputs=[monitor], trigger_mode="multiple", **quiet)
 
 
 def _picture_events(settings: gr.HTML, pictures: gr.UploadButton | None) -> None:

@@ -41,7 +41,7 @@ HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=()"),
+    (b"permissions-policy", b"microphone=(self), camera=(), display-capture=(), geolocation=(), midi=(), usb=()"),
 )
 PREVIEWS, PAGE = "/preview/", "/page/"
 SHARED = ("/", "/config")

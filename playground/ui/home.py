@@ -64,9 +64,11 @@ ABOUT = (
         {
             "en": "Pictures that you upload are kept on this server under a name that only your browser knows, and "
             "used for your runs alone. The button beside them deletes them; what is not used for a week is deleted with "
-            "the next upload. No page of this app asks any other host for anything, and nothing is measured.",
+            "the next upload. What you paint or record in a view stays in your browser: it is sent here for each "
+            "drawing, used, and not kept. No page of this app asks any other host for anything, and nothing is measured.",
             "ko": "올린 사진은 내 브라우저만 아는 이름으로 이 서버에 보관되고, 내 학습에만 쓰입니다. "
             "옆의 버튼으로 삭제할 수 있고, 일주일 동안 쓰지 않은 사진은 다음에 누군가 올릴 때 삭제됩니다. "
+            "보기에서 그리거나 녹음한 것은 내 브라우저에만 있으며, 그릴 때마다 서버로 보내 쓰인 뒤 남지 않습니다. "
             "이 페이지는 다른 서버에 아무것도 요청하지 않으며, 사용 기록도 수집하지 않습니다.",
         },
     ),

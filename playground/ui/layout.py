@@ -96,10 +96,11 @@ def _address_events(demo: gr.Blocks, tabs: gr.Tabs, inner: list[gr.Tabs]) -> Non
     def from_link(event: gr.EventData) -> list[Any]:
         return selected(event._data.get("tab") if isinstance(event._data, dict) else None)
 
-    opener = part("links", ("open",), {}, elem_id="links")
+    opener = part("links", ("open", "wake"), {}, elem_id="links")
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "undocumented"}
     demo.load(from_address, outputs=[tabs, *inner], api_name="open_address", **quiet)
     opener.open(from_link, outputs=[tabs, *inner], api_name="open_tab", **quiet)
+    opener.wake(lambda: None, concurrency_limit=None, trigger_mode="multiple", **quiet | {"queue": True})
 
 
 def theme() -> gr.themes.Base:

@@ -10,23 +10,34 @@ from typing import Any
 import gradio as gr
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = ("base.js", "fields.js", "curve.js", "settings.js", "views.js", "monitor.js", "compare.js")
+SCRIPTS = (
+    "base.js",
+    "fields.js",
+    "painting.js",
+    "recording.js",
+    "curve.js",
+    "settings.js",
+    "views.js",
+    "monitor.js",
+    "compare.js",
+)
 
 
 @cache
 def assets() -> dict[str, tuple[str, bytes]]:
     """The page's own files: name -> (media type, content)."""
-    script = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    style = (PAGE / "style.css").read_bytes()
-    return {"playground.js": ("text/javascript; charset=utf-8", script.encode()), "style.css": ("text/css", style)}
+    script = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS).encode()
+    capture, style = ((PAGE / name).read_bytes() for name in ("capture.js", "style.css"))
+    code = "text/javascript; charset=utf-8"
+    return {"playground.js": (code, script), "capture.js": (code, capture), "style.css": ("text/css", style)}
 
 
 @cache
 def head() -> bytes:
     """What the page's head begins with, so that style and language are there before Gradio's own scripts run."""
-    version = {name: hashlib.sha256(content).hexdigest()[:12] for name, (_, content) in assets().items()}
-    style = f'<link rel="stylesheet" href="page/style.css?{version["style.css"]}">'
-    return f'{style}<script src="page/playground.js?{version["playground.js"]}"></script>'.encode()
+    at = {name: f"page/{name}?{hashlib.sha256(content).hexdigest()[:12]}" for name, (_, content) in assets().items()}
+    style = f'<link rel="stylesheet" href="{at["style.css"]}">'
+    return f'{style}<script src="{at["playground.js"]}" data-capture="{at["capture.js"]}"></script>'.encode()
 
 
 def part(kind: str, events: tuple[str, ...], schema: dict[str, Any], **more: Any) -> gr.HTML:

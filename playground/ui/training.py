@@ -100,7 +100,7 @@ async def follow(run: str, after: int, place: str, request: gr.Request | None) -
 
 def first_feed(run: str, request: gr.Request | None) -> dict[str, Any]:
     """What the page is told at once of a run that it has just submitted; it then follows the run."""
-    return watching.feed(jobs().status(run), [], 0, language_of(request)) | {"begun": True}
+    return watching.feed(jobs().status(run), [], 0, language_of(request))
 
 
 def begin(family: str, value: Any, shown: Any, step: bool, request: gr.Request | None) -> str:

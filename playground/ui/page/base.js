@@ -1,6 +1,9 @@
 // What every part of the page uses: words, elements, the URL, the visitor's own runs, messages between parts.
 const playground = (window.playground = {});
 
+/** Where the script lies that hears the microphone: it runs on the audio thread, so it is a file of its own. */
+playground.capture = document.currentScript.dataset.capture;
+
 (() => {
   const COOKIE = "playground_language";
   const chosen = document.cookie.match(new RegExp(`(?:^|; )${COOKIE}=(en|ko)`))?.[1];
@@ -137,6 +140,20 @@ document.addEventListener("click", (event) => {
   }
 });
 
+/**
+ * Gradio ends a page's stream of answers when nothing is under way; a request made just then finds the stream still
+ * open, and its answers are never heard. So whoever waits for an answer says that it has asked, and that it has heard:
+ * in between, ever more rarely, another request is made, which opens the stream again for all that wait.
+ */
+playground.patience = () => {
+  let timer = null;
+  const heard = () => clearTimeout(timer);
+  const wait = (milliseconds) => {
+    timer = setTimeout(() => (playground.wake?.(), wait(2 * milliseconds)), milliseconds);
+  };
+  return { asked: () => (heard(), wait(1500)), heard };
+};
+
 /** The settings that a picture of this playground carries in its tEXt chunk, or null. */
 playground.settingsOf = async (file) => {
   const bytes = new DataView(await file.arrayBuffer());
@@ -169,9 +186,20 @@ playground.restore = async (file) => {
   return true;
 };
 
-// A page that is left drops its streams; Gradio would report each of them as an error.
-addEventListener("pagehide", () => (console.error = () => {}));
-addEventListener("beforeunload", () => (console.error = () => {}));
+// A page that is left drops its streams, and Gradio reports it: that the stream of answers was aborted, and then
+// "Unexpected error" for each answer under way. Those two are left out while the page goes, and nothing else is.
+(() => {
+  const AGES = 5000; // milliseconds: a page that is still here then was not left
+  const report = console.error;
+  let left = -Infinity;
+  const dropped = ([what, why]) =>
+    (what instanceof DOMException && what.name === "AbortError") ||
+    (what === "Unexpected error" && why?.startsWith("Connection errored out"));
+  console.error = (...told) => {
+    if (performance.now() - left > AGES || !dropped(told)) report.apply(console, told);
+  };
+  for (const going of ["beforeunload", "pagehide"]) addEventListener(going, () => (left = performance.now()));
+})();
 
 /** "3 min 20 s", in words that a screen reader can read out. */
 playground.duration = (seconds) => {

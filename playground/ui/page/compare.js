@@ -12,6 +12,7 @@
     };
     new MutationObserver(name).observe(document.querySelector("#tabs") ?? document.body, { childList: true, subtree: true });
     name();
+    playground.wake = () => trigger("wake", {});
     document.addEventListener("click", (event) => {
       const link = event.target instanceof Element ? event.target.closest("a[data-tab]") : null;
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -32,6 +33,7 @@
     /** props.schema.families: what comparison._described says of each. */
     constructor(element, props, trigger) {
       Object.assign(this, { element, props, trigger, fields: [], families: props.schema.families });
+      Object.assign(this, { asked: 0, answer: playground.patience() });
       const id = newId("family");
       const options = this.families.map((f) => el("option", { value: f.name }, say(f.title)));
       this.select = el("select", { id, onchange: () => this.choose(this.select.value) }, options);
@@ -39,7 +41,7 @@
       this.inputs = el("div", { class: "inputs" });
       const compare = { type: "button", class: "primary", onclick: () => this.go() };
       this.draw = el("button", compare, say({ en: "Compare", ko: "비교하기" }));
-      const halt = { type: "button", class: "quiet", hidden: true, onclick: () => trigger("halt", {}) };
+      const halt = { type: "button", class: "quiet", hidden: true, onclick: () => this.stop() };
       this.halt = el("button", halt, say(HALT));
       this.missing = el("p", { class: "hint" }, say(MISSING));
       this.hub = el("div", { class: "hub" });
@@ -65,7 +67,7 @@
       this.family = family;
       this.select.value = family.name;
       this.about.textContent = say(family.about);
-      this.fields = family.fields.map((spec) => field(spec, (settled) => settled && this.store()));
+      this.fields = playground.fields(family.fields, (settled) => settled && this.store());
       for (const f of this.fields) if (f.spec.name in values) f.set(values[f.spec.name]);
       this.inputs.replaceChildren(...this.fields.map((f) => f.node));
       this.draw.disabled = !family.ready;
@@ -81,7 +83,7 @@
       this.hub.replaceChildren();
       if (!hub) return;
       const words = { en: "Draw with {repo} (downloads {megabytes} MB)", ko: "{repo}로 그리기 ({megabytes} MB 내려받음)" };
-      const draw = () => (this.store(), this.trigger("hub", {}));
+      const draw = () => this.ask("hub");
       const button = el("button", { type: "button", class: "quiet", onclick: draw }, fill(words, hub));
       this.hub.append(el("p", { class: "hint" }, say(hub.about)), button);
     }
@@ -91,7 +93,7 @@
     }
 
     store() {
-      this.props.value = { family: this.family.name, controls: this.controls() };
+      this.props.value = { family: this.family.name, controls: this.controls(), asked: this.asked };
     }
 
     remember() {
@@ -101,12 +103,25 @@
     }
 
     go() {
-      this.store();
       this.remember();
-      this.trigger("draw", {});
+      this.ask("draw");
     }
 
-    setBusy(busy) {
+    ask(what) {
+      this.asked += 1;
+      this.store();
+      this.trigger(what, {});
+      this.answer.asked();
+    }
+
+    stop() {
+      this.trigger("halt", {});
+      this.setBusy([this.asked, false]);
+    }
+
+    setBusy([asked, busy]) {
+      if (asked !== this.asked) return; // of a drawing before the newest
+      this.answer.heard();
       this.halt.hidden = !busy;
       this.element.setAttribute("aria-busy", String(Boolean(busy)));
     }

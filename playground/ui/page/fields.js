@@ -1,15 +1,23 @@
 // One input for each kind of control: {node, get(), set(value)}; set() ignores what does not fit, so that an address
-// made by hand does no harm.
+// made by hand does no harm. Numbers, words and choices are here; painting.js and recording.js add the other kinds,
+// which an address cannot hold: those have keep() and restore(kept) for when the form around them is built anew.
 (() => {
   const { el, say, newId } = playground;
 
   playground.field = (spec, changed) => {
-    const make = kinds[spec.kind];
+    const make = playground.kinds[spec.kind];
     if (!make) throw new Error(`no input for a ${spec.kind}`);
     const field = make(spec, changed);
     field.spec = spec;
-    field.isDefault = () => JSON.stringify(field.get()) === JSON.stringify(spec.default ?? null);
     return field;
+  };
+
+  /** The fields of a view. A mask is painted over the view's picture, or over the one that `example()` promises. */
+  playground.fields = (specs, changed, example) => {
+    const made = specs.map((spec) => playground.field(spec, changed));
+    const picture = made.find((f) => f.spec.kind === "picture");
+    for (const f of made) f.over?.(picture, example);
+    return made;
   };
 
   const labelled = (spec, id, input, extra = []) =>
@@ -137,287 +145,67 @@
     };
   };
 
-  // --- Drawn by hand: pictures, masks, points
+  playground.kinds = { number, seed, text, choice };
 
-  const SHOWN = 196; // pixels on the page
+  // --- What pictures, masks, drawings and recordings have in common
 
-  /** A canvas that a pointer (or, with a crosshair, the arrow keys and Space) paints on. */
-  const canvasFor = (label, width, height, paint, done) => {
-    const scale = Math.max(1, Math.round(SHOWN / Math.max(width, height)));
-    const canvas = el("canvas", { width, height, tabindex: 0, role: "img", "aria-label": label, class: "paint" });
-    canvas.style.width = `${width * scale}px`;
-    canvas.style.height = `${height * scale}px`;
-    let last = null;
-    const place = (event) => {
-      const box = canvas.getBoundingClientRect();
-      return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
-    };
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      last = place(event);
-      paint(last, last, true);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!last) return;
-      const here = place(event);
-      paint(last, here, false);
-      last = here;
-    });
-    for (const end of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(end, () => {
-        if (last) done();
-        last = null;
-      });
+  /** An error meant for the person at the page. */
+  playground.Problem = class extends Error {
+    constructor(text, values = {}) {
+      super(playground.fill(text, values));
     }
-    let cursor = [width / 2, height / 2];
-    canvas.addEventListener("keydown", (event) => {
-      const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-      const move = moves[event.key];
-      if (move) {
-        const size = Math.max(1, Math.round(width / 14));
-        const before = cursor;
-        cursor = [
-          Math.min(width - 0.5, Math.max(0.5, cursor[0] + move[0] * size)),
-          Math.min(height - 0.5, Math.max(0.5, cursor[1] + move[1] * size)),
-        ];
-        if (event.shiftKey) {
-          paint(before, cursor, false);
-          done();
-        }
-      } else if (event.key === " ") {
-        paint(cursor, cursor, true);
-        done();
-      } else return;
-      event.preventDefault();
-    });
-    return canvas;
   };
 
-  const button = (label, onclick) => el("button", { type: "button", class: "quiet", onclick }, say(label));
+  playground.button = (label, onclick) => el("button", { type: "button", class: "quiet", onclick }, say(label));
 
-  const CLEAR = { en: "Clear", ko: "지우기" };
-
-  const group = (spec, canvas, buttons, hint) =>
-    el("div", { class: `field field-${spec.kind}`, role: "group", "aria-label": say(spec.label), "data-name": spec.name }, [
+  /**
+   * A field that holds a file's worth: `thing` beside its tools, and a line of advice, which gives way to what went
+   * wrong until something goes right.
+   */
+  playground.medium = (spec, thing, advice, more = []) => {
+    const hint = el("p", { class: "hint", role: "status" }, say(advice));
+    const tools = el("div", { class: "tools" });
+    const about = { class: `field medium field-${spec.kind}`, role: "group", "aria-label": say(spec.label) };
+    const node = el("div", { ...about, "data-name": spec.name }, [
       el("span", { class: "label" }, say(spec.label)),
-      canvas,
-      el("div", { class: "acts" }, buttons),
-      el("p", { class: "hint" }, say(hint)),
+      el("div", { class: "body" }, [thing, tools]),
+      ...more,
+      hint,
     ]);
-
-  const picture = (spec, changed) => {
-    const [height, width] = spec.size;
-    const side = 256;
-    const canvas = canvasFor(say(spec.label), side, Math.round((side * height) / width), stroke, () => finish());
-    canvas.style.width = `${SHOWN}px`;
-    canvas.style.height = "auto";
-    const pen = canvas.getContext("2d");
-    let data = null;
-    function stroke(from, to) {
-      if (data === null) blank();
-      pen.strokeStyle = "#fff";
-      pen.lineWidth = side / 11;
-      pen.lineCap = "round";
-      pen.beginPath();
-      pen.moveTo(...from);
-      pen.lineTo(to[0] + 0.01, to[1]);
-      pen.stroke();
-    }
-    const blank = () => {
-      pen.fillStyle = "#000";
-      pen.fillRect(0, 0, canvas.width, canvas.height);
+    const tell = (words, wrong) => {
+      hint.textContent = words;
+      hint.classList.toggle("error", wrong);
     };
-    const finish = () => {
-      data = canvas.toDataURL("image/png");
-      changed(true);
-    };
-    const choose = el("input", { type: "file", accept: "image/png,image/jpeg,image/webp", class: "offscreen" });
-    choose.setAttribute("aria-label", say(spec.label));
-    choose.addEventListener("change", async () => {
-      if (!choose.files.length) return;
+    /** Does what may go wrong in a way that people can mend, and tells them. */
+    const attempt = async (act) => {
       try {
-        const image = await createImageBitmap(choose.files[0]);
-        const scale = Math.max(canvas.width / image.width, canvas.height / image.height);
-        blank();
-        const [w, h] = [image.width * scale, image.height * scale];
-        pen.drawImage(image, (canvas.width - w) / 2, (canvas.height - h) / 2, w, h);
-        finish();
-      } catch {
-        hint.textContent = say({ en: "This file is not a picture.", ko: "사진 파일이 아닙니다." });
-      }
-      choose.value = "";
-    });
-    const clear = () => {
-      const had = data !== null;
-      data = null;
-      pen.clearRect(0, 0, canvas.width, canvas.height);
-      if (had) changed(true);
-    };
-    const pick = button({ en: "Choose a file", ko: "파일 고르기" }, () => choose.click());
-    const node = group(spec, canvas, [pick, button(CLEAR, clear), choose], {
-      en: "Draw here or choose a picture. Left empty, held-out examples are used.",
-      ko: "여기에 그리거나 사진을 고르세요. 비워 두면 시험용 데이터를 씁니다.",
-    });
-    const hint = node.querySelector(".hint");
-    return { node, get: () => data, set: () => {} };
-  };
-
-  const mask = (spec, changed) => {
-    const [height, width] = spec.size;
-    const kept = new Uint8Array(height * width).fill(1);
-    let touched = false;
-    const canvas = canvasFor(say(spec.label), width, height, erase, () => changed(true));
-    const pen = canvas.getContext("2d");
-    function erase(from, to) {
-      const radius = Math.max(1, width / 10);
-      const steps = Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1])) + 1;
-      for (let k = 0; k <= steps; k++) {
-        const [x, y] = [from[0] + ((to[0] - from[0]) * k) / steps, from[1] + ((to[1] - from[1]) * k) / steps];
-        for (let row = 0; row < height; row++) {
-          for (let column = 0; column < width; column++) {
-            if (Math.hypot(column + 0.5 - x, row + 0.5 - y) <= radius) kept[row * width + column] = 0;
-          }
-        }
-      }
-      touched = true;
-      show();
-    }
-    const show = () => {
-      pen.clearRect(0, 0, width, height);
-      kept.forEach((on, i) => {
-        pen.fillStyle = on ? "#8a94a6" : "#c4572e";
-        pen.fillRect(i % width, Math.floor(i / width), 1, 1);
-      });
-    };
-    const clear = () => {
-      kept.fill(1);
-      if (touched) changed(true);
-      touched = false;
-      show();
-    };
-    show();
-    const node = group(spec, canvas, [button(CLEAR, clear)], {
-      en: "Paint over what the model should fill in.",
-      ko: "모델이 채워 넣을 부분을 칠하세요.",
-    });
-    return { node, get: () => (touched ? Array.from(kept).join("") : null), set: () => {} };
-  };
-
-  const points = (spec, changed) => {
-    const side = 196;
-    let drawn = [];
-    const canvas = canvasFor(say(spec.label), side, side, add, () => changed(true));
-    const pen = canvas.getContext("2d");
-    function add(from, to, first) {
-      const last = drawn[drawn.length - 1];
-      const here = [(to[0] / side) * 2 - 1, 1 - (to[1] / side) * 2].map((v) => Math.min(1, Math.max(-1, v)));
-      if (first || !last || Math.hypot(here[0] - last[0], here[1] - last[1]) > 0.02) drawn.push(here);
-      if (drawn.length > 2000) drawn = drawn.slice(-2000);
-      pen.fillStyle = "#2f6fab";
-      pen.beginPath();
-      pen.arc(to[0], to[1], 2.5, 0, 7);
-      pen.fill();
-    }
-    const clear = () => {
-      const had = drawn.length;
-      drawn = [];
-      pen.clearRect(0, 0, side, side);
-      if (had) changed(true);
-    };
-    const node = group(spec, canvas, [button(CLEAR, clear)], { en: "Draw points here.", ko: "여기에 점을 그리세요." });
-    return { node, get: () => (drawn.length ? drawn : null), set: () => {} };
-  };
-
-  // --- Recordings
-
-  /** Mono samples as a 16-bit WAV data URL. */
-  const wav = (samples, rate) => {
-    const bytes = new DataView(new ArrayBuffer(44 + samples.length * 2));
-    const word = (place, letters) => [...letters].forEach((c, i) => bytes.setUint8(place + i, c.charCodeAt(0)));
-    word(0, "RIFF");
-    bytes.setUint32(4, 36 + samples.length * 2, true);
-    word(8, "WAVEfmt ");
-    bytes.setUint32(16, 16, true);
-    bytes.setUint16(20, 1, true);
-    bytes.setUint16(22, 1, true);
-    bytes.setUint32(24, rate, true);
-    bytes.setUint32(28, rate * 2, true);
-    bytes.setUint16(32, 2, true);
-    bytes.setUint16(34, 16, true);
-    word(36, "data");
-    bytes.setUint32(40, samples.length * 2, true);
-    samples.forEach((s, i) => bytes.setInt16(44 + i * 2, Math.max(-1, Math.min(1, s)) * 32767, true));
-    return new Promise((resolve) => {
-      const reader = new FileReader();
-      reader.onload = () => resolve(reader.result);
-      reader.readAsDataURL(new Blob([bytes], { type: "audio/wav" }));
-    });
-  };
-
-  /** Any recording that the browser can read, as WAV at the model's rate. */
-  const asWav = async (blob, wanted) => {
-    const rate = wanted || 16000;
-    const context = new OfflineAudioContext(1, 1, rate);
-    const decoded = await context.decodeAudioData(await blob.arrayBuffer());
-    const samples = decoded.getChannelData(0).slice(0, rate * 60);
-    return wav(samples, rate);
-  };
-
-  const recording = (spec, changed) => {
-    let data = null;
-    let recorder = null;
-    const player = el("audio", { controls: true, hidden: true, "aria-label": say(spec.label) });
-    const take = async (blob) => {
-      try {
-        data = await asWav(blob, spec.rate);
-        player.src = data;
-        player.hidden = false;
-        changed(true);
-      } catch {
-        hint.textContent = say({ en: "This file is not a recording.", ko: "녹음 파일이 아닙니다." });
+        await act();
+        tell(say(advice), false);
+      } catch (error) {
+        if (!(error instanceof playground.Problem)) throw error;
+        tell(error.message, true);
       }
     };
-    const RECORD = { en: "Record", ko: "녹음" };
-    const record = button(RECORD, async () => {
-      if (recorder) return recorder.stop();
-      try {
-        const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-        const parts = [];
-        recorder = new MediaRecorder(stream);
-        recorder.ondataavailable = (event) => parts.push(event.data);
-        recorder.onstop = () => {
-          stream.getTracks().forEach((track) => track.stop());
-          recorder = null;
-          record.textContent = say(RECORD);
-          take(new Blob(parts));
-        };
-        recorder.start();
-        record.textContent = say({ en: "End recording", ko: "녹음 끝내기" });
-        setTimeout(() => recorder?.state === "recording" && recorder.stop(), 60000);
-      } catch {
-        hint.textContent = say({ en: "The microphone cannot be used here.", ko: "마이크를 쓸 수 없습니다." });
-      }
-    });
-    const choose = el("input", { type: "file", accept: "audio/*", class: "offscreen" });
-    choose.setAttribute("aria-label", say(spec.label));
-    choose.addEventListener("change", () => {
-      if (choose.files.length) take(choose.files[0]);
-      choose.value = "";
-    });
-    const clear = button(CLEAR, () => {
-      const had = data !== null;
-      data = null;
-      player.hidden = true;
-      if (had) changed(true);
-    });
-    const pick = button({ en: "Choose a file", ko: "파일 고르기" }, () => choose.click());
-    const node = group(spec, player, [record, pick, clear, choose], {
-      en: "Recordings stay on this server only while they are used.",
-      ko: "녹음은 쓰이는 동안에만 서버에 머뭅니다.",
-    });
-    const hint = node.querySelector(".hint");
-    return { node, get: () => data, set: () => {} };
+    return { node, tools, attempt };
   };
 
-  const kinds = { number, seed, text, choice, picture, mask, drawing: points, recording };
+  const CHOOSE = { en: "Choose a file", ko: "파일 고르기" };
+  const SAVE = { en: "Save", ko: "저장" };
+
+  /** A button that asks for a file of the kinds in `accept`, and gives it to `take`. */
+  playground.chooser = (accept, take) => {
+    const input = el("input", { type: "file", accept, class: "offscreen", tabindex: -1, "aria-hidden": "true" });
+    input.addEventListener("change", () => {
+      const [file] = input.files;
+      input.value = "";
+      if (file) take(file);
+    });
+    return [playground.button(CHOOSE, () => input.click()), input];
+  };
+
+  /** A button that saves what the field holds, under the name that a copied command line gives it. */
+  playground.saver = (spec, address) => {
+    const save = () => el("a", { download: spec.file, href: address() }).click();
+    return playground.button(SAVE, save);
+  };
 })();

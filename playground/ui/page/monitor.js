@@ -34,10 +34,10 @@
   });
 
   class Monitor {
-    /** props.schema: {family, key, unit, sides, race, titles}; props.value: what watching.feed describes. */
+    /** props.schema: {family, key, unit, sides, race, titles}; what it is told stands at `playground.monitor`. */
     constructor(element, props, trigger) {
       Object.assign(this, { element, trigger, schema: props.schema, heard: Date.now() });
-      Object.assign(this, { run: null, last: 0, state: "none", watching: false });
+      Object.assign(this, { run: null, last: 0, state: "none", watching: false, answer: playground.patience() });
       this.buttons = this.makeButtons();
       this.line = el("p", { class: "state", role: "status", "aria-live": "polite" });
       this.counts = el("p", { class: "counts" });
@@ -87,7 +87,6 @@
         this.trigger("train", { step: action === "step" });
       } else {
         this.trigger(action, { run: this.run });
-        if (!this.watching && action !== "stop") setTimeout(() => this.attach(), 150);
       }
       if (action === "train") this.show("starting");
       if (action === "stop") this.show("stopping");
@@ -98,6 +97,7 @@
       this.watching = true;
       this.heard = Date.now();
       this.trigger("attach", { run: this.run, after: this.last });
+      this.answer.asked();
     }
 
     /** A reload takes up the run that this browser watched last, or the one that a link names. */
@@ -123,15 +123,21 @@
 
     // --- What is told
 
+    /** A run was submitted, or could not be. */
+    begin(feed) {
+      if (feed.refused) return this.refused(feed);
+      this.forget();
+      this.run = feed.run;
+      this.keep(feed);
+      this.show(feed.status.state, feed.status);
+      this.attach();
+    }
+
     take(feed) {
+      if ((feed?.run ?? feed?.gone) !== this.run) return; // a message of the run before
       this.heard = Date.now();
-      if (feed?.refused) this.refused(feed);
-      if (!feed?.run || (this.run && feed.run !== this.run)) return; // a message of the run before
-      if (feed.run !== this.run) {
-        this.forget();
-        this.run = feed.run;
-        this.keep(feed);
-      }
+      this.answer.heard();
+      if (feed.refused) return this.refused(feed);
       for (const [n, side, step, values] of feed.points) {
         if (n > this.last) this.sides[side]?.curve.add([[step, values]]);
       }
@@ -140,8 +146,7 @@
       const before = this.state;
       this.show(feed.status.state, feed.status);
       this.showCounts(feed.status);
-      this.watching = feed.live && !feed.begun;
-      if (feed.begun) this.attach();
+      this.watching = feed.live;
       const learnt = !feed.live && ["finished", "stopped"].includes(this.state) && ACTIVE.includes(before);
       if (learnt && !this.schema.race) {
         playground.tell("learnt", { family: this.schema.family, token: `run:${this.run}` });
@@ -218,9 +223,14 @@
     }
   }
 
-  /** Triggers train, stop, resume, step and attach. */
+  /**
+   * Triggers train, stop, resume, step and attach. Train is answered by `begun`, the others but attach by `obeyed`;
+   * attach by `value`, again and again: what watching.feed describes. They are apart so that none overwrites another.
+   */
   playground.monitor = (element, props, trigger, watch) => {
     const monitor = new Monitor(element, props, trigger);
+    watch("begun", () => monitor.begin(props.begun));
+    watch("obeyed", () => monitor.attach());
     watch("value", () => monitor.take(props.value));
   };
 })();

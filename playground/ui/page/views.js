@@ -1,15 +1,19 @@
 // How a checkpoint is looked at: which one, which view, with which controls.
 (() => {
-  const { el, say, field, newId, mine, address } = playground;
+  const { el, say, newId, mine, address } = playground;
 
   const MORE = { en: "More controls", ko: "더 많은 조절" };
   const REPEATABLE = ["number", "seed", "choice", "text"];
   const SETTLE = 120; // milliseconds after the last change before it is drawn
 
+  const keyOf = ({ spec }) => `${spec.kind} ${spec.name}`;
+
   class Views {
     /** form: what family.views_form describes; role "makes" generates, "looks" shows the other views. */
-    constructor(element, props, trigger) {
-      Object.assign(this, { element, props, trigger, form: props.schema, fields: [], active: null, drawn: false });
+    constructor(element, props, trigger, server) {
+      Object.assign(this, { element, props, trigger, server, form: props.schema, fields: [], active: null, drawn: false });
+      this.kept = new Map(); // the visitor's pictures and recordings, by control
+      Object.assign(this, { asked: 0, answer: playground.patience() });
       this.makes = this.form.role === "makes";
       this.tabs = el("div", { class: "viewtabs", role: "tablist", "aria-label": say({ en: "Views", ko: "보기" }) });
       this.tabs.addEventListener("keydown", (event) => this.moveTab(event));
@@ -17,7 +21,7 @@
       this.inputs = el("div", { class: "inputs" });
       const act = this.makes ? { en: "Generate", ko: "생성" } : { en: "Draw", ko: "그리기" };
       this.draw = el("button", { type: "button", class: "primary", onclick: () => this.go(true) }, say(act));
-      const halt = { type: "button", class: "quiet", hidden: true, onclick: () => trigger("halt", {}) };
+      const halt = { type: "button", class: "quiet", hidden: true, onclick: () => this.stop() };
       this.halt = el("button", halt, say({ en: "Halt", ko: "중단" }));
       const acts = el("div", { class: "acts" }, [this.draw, this.halt]);
       if (this.makes) {
@@ -83,14 +87,26 @@
         tab.tabIndex = on ? 0 : -1;
       }
       this.about.textContent = this.active ? say(this.active.about) : "";
-      this.fields = (this.active?.fields ?? []).map((spec) => field(spec, (settled) => this.changed(settled)));
+      this.keep();
+      const example = () => this.server.example({ family: this.form.family, checkpoint: this.form.checkpoint });
+      this.fields = playground.fields(this.active?.fields ?? [], (settled) => this.changed(settled), example);
       for (const f of this.fields) if (f.spec.name in values) f.set(values[f.spec.name]);
+      for (const f of this.fields) if (this.kept.has(keyOf(f))) f.restore(this.kept.get(keyOf(f)));
       const sighted = this.makes ? this.fields.slice(0, this.form.inSight) : this.fields;
       const rest = this.fields.slice(sighted.length).map((f) => f.node);
       if (this.makes) rest.push(restoring());
       this.inputs.replaceChildren(...sighted.map((f) => f.node), ...(rest.length ? [playground.closedPart(MORE, rest)] : []));
       this.draw.disabled = !this.active || !this.form.checkpoint;
       this.element.closest(".looks, .makes")?.classList.toggle("without", !this.active);
+    }
+
+    /** What a person has painted, recorded or chosen stays: in the next view, and with the next checkpoint. */
+    keep() {
+      for (const f of this.fields) {
+        const kept = f.keep?.();
+        if (kept) this.kept.set(keyOf(f), kept);
+        else this.kept.delete(keyOf(f));
+      }
     }
 
     moveTab(event) {
@@ -111,7 +127,7 @@
 
     value() {
       const { family, checkpoint } = this.form;
-      return { family, checkpoint, view: this.active?.key ?? "", controls: this.controls() };
+      return { family, checkpoint, view: this.active?.key ?? "", controls: this.controls(), asked: this.asked };
     }
 
     changed(settled) {
@@ -123,9 +139,11 @@
     go(byHand) {
       if (!this.active || !this.form.checkpoint) return;
       this.drawn = true;
+      this.asked += 1;
       this.props.value = this.value();
       if (byHand) this.remember();
       this.trigger("draw", {});
+      this.answer.asked();
     }
 
     remember() {
@@ -136,7 +154,14 @@
       address.set(flat);
     }
 
-    setBusy(busy) {
+    stop() {
+      this.trigger("halt", {});
+      this.setBusy([this.asked, false]);
+    }
+
+    setBusy([asked, busy]) {
+      if (asked !== this.asked) return; // of a drawing before the newest
+      this.answer.heard();
       this.halt.hidden = !busy;
       this.element.setAttribute("aria-busy", String(Boolean(busy)));
     }
@@ -186,8 +211,8 @@
   }
 
   /** Triggers "draw" with the newest value, "halt", and "pick" when another checkpoint is chosen. */
-  playground.views = (element, props, trigger, watch) => {
-    const views = new Views(element, props, trigger);
+  playground.views = (element, props, trigger, watch, server) => {
+    const views = new Views(element, props, trigger, server);
     watch("schema", () => views.change(props.schema));
     watch("busy", () => views.setBusy(props.busy));
     if (views.makes) {
