@@ -14,8 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+import small
+import toys
 from looking import PATIENCE, ROOT, Timed, Visitor
 from playwright.sync_api import Browser, sync_playwright
+
+from playground import checkpoint, registry
 
 FLAGS = [
     "--headless",
@@ -26,6 +30,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps
 ]
 
 
@@ -53,12 +58,17 @@ def process(serving: tuple[str, psutil.Process]) -> psutil.Process:
 
 @pytest.fixture(scope="session")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, psutil.Process]]:
-    """The app, with the tests' own family beside the house's."""
+    """The app, with the tests' own families beside the house's; one of them has checkpoints, grey and in colour."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     runs = tmp_path_factory.mktemp("runs")
-    path = os.pathsep.join([str(ROOT / "tests" / "plugin"), os.environ.get("PYTHONPATH", "")])
+    package = Path(shutil.copytree(ROOT / "tests" / "plugin", tmp_path_factory.mktemp("plugin") / "package"))
+    with toys.installed(package):
+        for folder, name in (("blots", "blots"), ("colour", "shapes")):
+            made = small.trained(registry.family("sketch"), name)
+            checkpoint.save(package / "checkpoints" / "sketch" / "ours" / folder, made)
+    path = os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])
     log = (runs / "app.log").open("w")
     process = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port)],
@@ -102,13 +112,16 @@ def visit(chromium: Browser, app: str) -> Iterator[Callable[..., Visitor]]:
     """Opens visitors; at the end none may have met an error or asked another host for anything."""
     visitors: list[Visitor] = []
 
-    def opened(locale: str = "en-US", size: tuple[int, int] = (1366, 768), dark: bool = False) -> Visitor:
+    def opened(
+        locale: str = "en-US", size: tuple[int, int] = (1366, 768), dark: bool = False, microphone: bool = False
+    ) -> Visitor:
         context = chromium.new_context(
             locale=locale,
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
             accept_downloads=True,
-            permissions=["clipboard-read", "clipboard-write"],
+            has_touch=size[0] < 600,
+            permissions=["clipboard-read", "clipboard-write", *["microphone"] * microphone],
         )
         context.set_default_timeout(PATIENCE * 1000)
         visitors.append(Visitor(context, app))

@@ -161,7 +161,7 @@ def test_dark_and_light_are_remembered(visit: Visit) -> None:
 
 def test_everything_has_a_name_for_screen_readers(visit: Visit) -> None:
     visitor = visit()
-    for tab in ("home", *FAMILIES, "hum", "compare"):
+    for tab in ("home", *FAMILIES, "hum", "sketch", "compare"):
         page = visitor.open(f"?tab={tab}")
         page.wait_for_timeout(500)
         page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
@@ -179,6 +179,18 @@ def test_the_keyboard_reaches_the_buttons(visit: Visit) -> None:
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.dataset.action ?? document.activeElement.tagName"))
     assert {"SELECT", "SUMMARY", "train"} <= set(reached)
+
+
+def test_an_error_while_the_page_is_left_is_seen(visit: Visit) -> None:
+    """Only what Gradio says of its own dropped streams is left out then; other tests reload with streams open."""
+    visitor = visit()
+    page = visitor.open()
+    page.evaluate("addEventListener('beforeunload', () => console.error('Unexpected error', 'of ours'))")
+    page.evaluate("addEventListener('beforeunload', () => console.error(new TypeError('of ours too')))")
+    page.reload()
+    page.wait_for_selector("#tabs")
+    assert [error.split("\n")[0] for error in visitor.errors] == ["Unexpected error of ours", "TypeError: of ours too"]
+    visitor.errors.clear()
 
 
 HOSTILE = (

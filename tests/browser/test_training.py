@@ -170,6 +170,80 @@ def test_the_queue_tells_the_place(visit: Visit) -> None:
     mine.wait_state("stopped")
 
 
+# --- What gets lost on the way --------------------------------------------------------------------------------
+
+SLOW_LINE = """(() => {
+  const ask = window.fetch;
+  window.delay = 0;
+  window.streams = 0;
+  window.fetch = async (...asked) => {
+    const answer = await ask(...asked);
+    if (!String(asked[0]?.url ?? asked[0]).includes('/queue/data')) return answer;
+    window.streams++;
+    const later = async (chunk, to) => {
+      await new Promise((go) => setTimeout(go, window.delay));
+      to.enqueue(chunk);
+    };
+    const slow = answer.body.pipeThrough(new TransformStream({ transform: later }));
+    return new Response(slow, { status: answer.status, headers: answer.headers });
+  };
+})()"""
+"""Answers arrive late, as on a bad line: the page takes its stream for open that the server has ended already."""
+
+
+def test_what_is_asked_as_the_stream_ends_is_heard(visit: Visit) -> None:
+    """A training begun, and a picture asked for, in the moment in which Gradio ends the stream of a drawing."""
+    visitor = visit()
+    visitor.context.add_init_script(SLOW_LINE)
+    page = visitor.open("?tab=sketch", "#makes-sketch button.primary")
+    monitor = visitor.monitor("sketch")
+    generate = page.locator("#makes-sketch button.primary")
+    generate.click()
+    page.locator("#made-sketch img").wait_for()
+    for again in (generate.click, lambda: monitor.press("train")):
+        page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+        page.evaluate("(window.delay = 1200), (window.streams = 0)")
+        with page.expect_response("**/queue/data*") as answer:
+            generate.click()
+        answer.value.finished()  # the server has said all; the page has not heard it yet
+        again()
+        page.evaluate("window.delay = 0")
+        wait(lambda: page.evaluate("window.streams") >= 2, "the stream opened again", 7.0)
+    monitor.wait_state("finished")
+    page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+
+
+def test_a_command_that_is_slow_on_its_way_is_followed(visit: Visit) -> None:
+    visitor = visit()
+    monitor = prepare(visitor, steps=200)
+    monitor.press("train")
+    wait(lambda: len(monitor.steps()) >= 2, "two steps")
+    monitor.press("stop")
+    monitor.wait_state("stopped")
+    stopped_at = monitor.steps()[-1]
+    visitor.page.route("**/run/predict*", lambda route: (time.sleep(0.6), route.continue_()))
+    monitor.press("resume")
+    wait(lambda: monitor.steps()[-1] > stopped_at + 1, "the run resumed")
+    monitor.press("stop")
+    monitor.wait_state("stopped")
+
+
+def test_the_same_refusal_is_told_each_time(visit: Visit) -> None:
+    visitor = visit()
+    monitor = prepare(visitor)
+
+    def spoil(route: Any) -> None:
+        body = json.loads(route.request.post_data)
+        body["data"][0]["dataset"] = "no/such/set"
+        route.continue_(post_data=json.dumps(body))
+
+    visitor.page.route("**/run/predict*", spoil)
+    for _ in range(2):
+        monitor.press("train")
+        monitor.root.locator(".message", has_text="could not be read").wait_for(timeout=20_000)
+        assert monitor.state() == "none"
+
+
 def test_a_race_draws_both_curves(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("?tab=compare&family=hum", "#racer select")
