@@ -89,7 +89,7 @@ async def start_run(address: str) -> str:
     body = {"data": [settings, {}], "fn_index": client.at["train_hum"], "session_hash": client.session}
     answer = await client.http.post("/gradio_api/run/predict", json=body)
     assert answer.status_code == 200, answer.text
-    return answer.json()["data"][0]["begun"]["run"]
+    return answer.json()["data"][0]["props"]["begun"]["run"]
 
 
 async def lesson(address: str, visitors: int, rounds: int) -> list[Client]:
