@@ -71,14 +71,19 @@ def run_quality(options: argparse.Namespace) -> int:
 
 
 def write_cards(rows: Sequence[quality.Row]) -> None:
-    for name, checkpoint in sorted({(row.family, row.checkpoint) for row in rows}):
-        mine = [row for row in rows if (row.family, row.checkpoint) == (name, checkpoint)]
-        for side, field in (("ours", "figure"), ("reference", "reference")):
-            known = [row for row in mine if getattr(row, field) is not None]
-            figures = {f"{row.bar} (n = {row.n:,})" if row.n else row.bar: getattr(row, field) for row in known}
-            folder = quality.write_figures(name, side, figures, checkpoint)
-            if folder:
-                print(f"wrote {len(figures)} figures into {name}/{side}/{folder.name}")
+    """The figures of each side into the cards of the checkpoints that they were measured on."""
+    measured: dict[tuple[str, str, Path], dict[str, float]] = {}
+    for row in rows:
+        if any(bar.preset for bar in quality.bars(row.family) if bar.name == row.bar):
+            continue  # of what was trained just now, not of what is shipped
+        for side, figure in (("ours", row.figure), ("reference", row.reference)):
+            folder = quality.shipped(row.family, side, row.checkpoint)
+            if figure is not None and folder is not None:
+                bar = f"{row.bar} (n = {row.n:,})" if row.n else row.bar
+                measured.setdefault((row.family, side, folder), {})[bar] = figure
+    for (name, side, folder), figures in measured.items():
+        quality.write_figures(folder, side, figures)
+        print(f"wrote {len(figures)} figures into {name}/{side}/{folder.name}")
 
 
 def run_speed(options: argparse.Namespace) -> int:

@@ -126,7 +126,7 @@ def _verdict(bar: Bar, figure: float | None, reference: float | None) -> tuple[s
 
 def _figure(name: str, bar: Bar, n: int, side: str, presets: bool, cache: Cache, notes: list[str]) -> float | None:
     """The figure of one side, from the cache or measured; None, with a note, where it cannot be had."""
-    folder = None if bar.preset else _shipped(name, side, bar.checkpoint)
+    folder = None if bar.preset else shipped(name, side, bar.checkpoint)
     if folder is None and not bar.preset:
         notes.append(f"no {side} checkpoint is shipped")
         return None
@@ -153,7 +153,8 @@ def _figure(name: str, bar: Bar, n: int, side: str, presets: bool, cache: Cache,
     return figure
 
 
-def _shipped(name: str, side: str, wanted: str) -> Path | None:
+def shipped(name: str, side: str, wanted: str = "") -> Path | None:
+    """The folder of a family's shipped checkpoint of that name, by default the first; None where there is none."""
     folders = checkpoint.shipped(name, side)
     return next((f for f in folders if not wanted or f.name == wanted), None)
 
@@ -293,11 +294,8 @@ def _hash(parts: Any) -> str:
 # --- Model cards ----------------------------------------------------------------------------------------------
 
 
-def write_figures(name: str, side: str, figures: Mapping[str, float], wanted: str = "") -> Path | None:
+def write_figures(folder: Path, side: str, figures: Mapping[str, float]) -> None:
     """Put the figures into a shipped checkpoint's description and model card; its weights stay as they are."""
-    folder = _shipped(name, side, wanted)
-    if folder is None or not figures:
-        return None
     made = checkpoint.load(folder)
     described = "config.json" if side == "ours" else "playground.json"
     facts = json.loads((folder / described).read_text(encoding="utf-8"))
@@ -309,4 +307,3 @@ def write_figures(name: str, side: str, figures: Mapping[str, float], wanted: st
     (draft / "README.md").write_text(checkpoint.model_card(made, side), encoding="utf-8")
     checkpoint.list_files(draft)
     checkpoint.replace_folder(draft, folder)
-    return folder
