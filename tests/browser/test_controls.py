@@ -65,8 +65,8 @@ class View:
 
 
 def at(canvas: Locator, places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Places within the canvas, from 0 to 1, as places of the window."""
-    canvas.scroll_into_view_if_needed()
+    """Places within the canvas, from 0 to 1, as places of the window, once it lies still."""
+    canvas.click(trial=True)
     box = canvas.bounding_box()
     assert box
     return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
