@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ SIDES = ("ours", "reference")
 
 _turn = threading.Lock()
 """One run at a time in a process: torch's random state and thread count belong to the process."""
+_importing = threading.Lock()
+"""Held while modules are imported: two threads in one circle of imports would each find the other's half done."""
 _controls: dict[str, tuple[Control, Control]] = {}
 """By attempt: the control of ours and of the reference (a run that is no race uses the first)."""
 
@@ -36,9 +39,16 @@ class Warm(WorkerPlugin):
     name = "playground-warm"
 
     def setup(self, worker: Any) -> None:
-        threading.Thread(target=_import_all, name="warm", daemon=True).start()
+        threading.Thread(target=warm_up, name="warm", daemon=True).start()
 
 
+def warm_up() -> None:
+    """Import all that a training needs; at once where that is done."""
+    with _importing:
+        _import_all()
+
+
+@cache
 def _import_all() -> None:
     import torch
     from accelerate import Accelerator
@@ -58,7 +68,8 @@ def _import_all() -> None:
 
 
 def controls(attempt: str) -> tuple[Control, Control]:
-    from trainers.driver import Control
+    with _importing:
+        from trainers.driver import Control
 
     return _controls.setdefault(attempt, (Control(), Control()))
 
@@ -86,6 +97,7 @@ def train(attempt: str, job: Job, folder: str, topic: str, race: bool, step: boo
     with _turn:
         tell({"type": "starting"})
         try:
+            warm_up()
             if step:
                 command(attempt, "step")
             events = _race(job, Path(folder), attempt, tell) if race else _one(job, Path(folder), attempt)
