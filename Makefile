@@ -34,5 +34,7 @@ $(VENV)/test-ready: requirements-test.txt $(VENV)/app-ready
 
 # The system's Chromium if there is one, else Playwright's own, in a bare container with the libraries it needs.
 browser: $(VENV)/test-ready
+	@$(RUN) -m playwright --version >/dev/null 2>&1 || apt-get install -y -q libatomic1 \
+		|| { echo "Playwright does not start: install libatomic (Debian: apt-get install libatomic1)"; exit 1; }
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 		|| $(RUN) -m playwright install $$([ "$$(id -u)" != 0 ] || echo --with-deps) --only-shell chromium
