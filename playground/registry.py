@@ -42,7 +42,8 @@ def _scan() -> tuple[dict[str, Family], dict[str, Path], dict[str, str]]:
             try:
                 module = importlib.import_module(f"{package.__name__}.{name}")
                 found[name] = module.FAMILY
-                roots[name] = Path(str(module.__file__)).resolve().parents[3]
+                place = Path(str(module.__file__)).resolve()
+                roots[name] = (place.parent if place.stem == "__init__" else place).parents[3]
             except Exception:  # whatever is wrong with one family must not take the others down
                 failed[name] = traceback.format_exc()
     return found, roots, failed
