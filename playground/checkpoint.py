@@ -4,7 +4,7 @@
     snapshot-STEP.safetensors earlier states of the same run, where the family has a view for them
     config.json               family, Config, DataInfo and how it was trained
     README.md                 the model card
-    preview.png, preview.wav  what the model makes from seed 0
+    preview.png, .wav or .svg what the model makes from seed 0
     files.json                size and SHA-256 of every other file, verified before anything is read
 
 A reference's folder holds the files of its library's own `save_pretrained`; what we know of it stands in
@@ -452,9 +452,9 @@ def _load_reference(family: Family, config: Any, folder: Path, listing: Mapping[
     found = Counter(shape for name in weights for shape in _shapes(folder / name))
     with torch.device("meta"):
         expected = module.Model(config)
-    every = Counter(tuple(tensor.shape) for tensor in expected.state_dict().values())
-    names = set(expected.state_dict())
-    parts = [*expected.named_parameters(), *((n, b) for n, b in expected.named_buffers() if n in names)]
+    state = {n: part for n, part in expected.state_dict().items() if n not in getattr(module, "IN_CONFIG", ())}
+    every = Counter(tuple(tensor.shape) for tensor in state.values())
+    parts = [*expected.named_parameters(), *((n, b) for n, b in expected.named_buffers() if n in state)]
     once = Counter(tuple(tensor.shape) for _, tensor in parts)  # libraries save tied weights once
     where = weights[0] if weights else "files.json"
     if odd_shapes := (found - every) or (once - found):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
@@ -255,6 +255,35 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
+class Field:
+    """Arrows and clouds of points in one square of the plane.
+
+    places, vectors: (N, 2), an arrow from each place, the longest drawn as long as the places are apart.
+    points: name -> (M, 2). vectors and clouds may have a leading axis of T moments, equal for all that have one: they
+    are played once, and the last stays; what has no such axis stays the same throughout.
+    """
+
+    places: Tensor
+    vectors: Tensor
+    points: Mapping[str, Tensor]
+    x_label: Text
+    y_label: Text
+    title: Text | None = None
+    edge: float = 1.0
+    """Both axes go from -edge to edge; what lies outside is not drawn."""
+
+    @property
+    def moments(self) -> int:
+        return max([1, *(len(part) for part in (self.vectors, *self.points.values()) if part.ndim == 3)])
+
+    def at(self, moment: int) -> Field:
+        """The field as it stands at one of its moments."""
+        still = lambda part: part[moment] if part.ndim == 3 else part
+        points = {name: still(cloud) for name, cloud in self.points.items()}
+        return replace(self, vectors=still(self.vectors), points=points)
+
+
+@dataclass(frozen=True)
 class Graph:
     """States and weighted arrows: nodes are names, edges (from, to, weight in [0, 1])."""
 
@@ -279,7 +308,7 @@ class Words:
     text: Text
 
 
-Output: TypeAlias = Sheet | Audio | Mel | World | Curve | HeatMap | Graph | Table | Words
+Output: TypeAlias = Sheet | Audio | Mel | World | Curve | HeatMap | Field | Graph | Table | Words
 
 
 # --- Views ----------------------------------------------------------------------------------------------------
@@ -401,7 +430,8 @@ class Reference:
 
     module: dotted name of the module. It defines `Config`, `Model` (an nn.Module with the family's verbs),
     `save(model, folder)` and `load(folder) -> Model` in the library's native format, and, where the family's
-    own `train` does not fit it, its own `Recipe` and `train`.
+    own `train` does not fit it, its own `Recipe` and `train`. `IN_CONFIG` names parts of the model's state that the
+    library keeps among its settings, not its weights.
     """
 
     title: Text

@@ -20,7 +20,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from torch import Tensor
 
-from playground.contract import Audio, Curve, Graph, HeatMap, Mel, Output, Sheet, Text, World
+from playground.contract import Audio, Curve, Field, Graph, HeatMap, Mel, Output, Sheet, Text, World
 
 GREY = (122, 122, 122, 255)
 """Lettering that has a contrast of about 4:1 on white and on near-black alike."""
@@ -91,10 +91,16 @@ def _preview(output: Output) -> tuple[str, bytes]:
         return "wav", wav_bytes(_short(output))
     if isinstance(output, (HeatMap, Mel, World)):
         return "png", _fitting_png(heat_map_image(_as_heat_map(output)))
-    if isinstance(output, (Curve, Graph)):
-        drawn = curve_svg(output, most=200) if isinstance(output, Curve) else graph_svg(output)
+    if isinstance(output, (Curve, Field, Graph)):
+        drawn = _small_svg(output)
         return "svg", drawn.encode() if len(drawn.encode()) <= PREVIEW_BYTES else b""
     return "", b""
+
+
+def _small_svg(output: Curve | Field | Graph) -> str:
+    if isinstance(output, Curve):
+        return curve_svg(output, most=200)
+    return field_svg(output.at(-1)) if isinstance(output, Field) else graph_svg(output)
 
 
 def _small_sheet(sheet: Sheet) -> bytes:
@@ -479,6 +485,82 @@ def _legend_places(frame: _Frame, names: Sequence[str]) -> list[tuple[float, int
         places.append((x, row))
         x += width
     return places
+
+
+# --- Fields ---------------------------------------------------------------------------------------------------
+
+MOMENT_SECONDS = 0.2
+"""How long a moment of a field stands. It plays once: what moves for longer than five seconds must have a button."""
+
+
+def field_svg(field: Field, language: str = "en") -> str:
+    """Arrows and points in a square; several moments follow one another, and the last stays.
+
+    Where the visitor wants no motion, and in programs that play none, the last moment is all there is.
+    """
+    frame = _Frame(
+        (-field.edge, field.edge), (-field.edge, field.edge), field.x_label[language], field.y_label[language]
+    )
+    frame.width, frame.height = 420, 404  # a square inside
+    names = list(field.points)
+    rows = _legend_places(frame, names)[-1][1] + 1 if len(names) > 1 else 0
+    frame.top, frame.height = frame.top + 16 * rows, frame.height + 16 * rows
+    n = field.moments
+    moving = {-1: field.vectors} | dict(enumerate(field.points.values()))
+    still, moving = ({k: part for k, part in moving.items() if (part.ndim == 3) == moves} for moves in (False, True))
+    body = _field_parts(frame, field, still)
+    for i in range(n if moving else 0):
+        turn = (
+            f"animation-delay:{i * MOMENT_SECONDS:.2f}s"
+            if i < n - 1
+            else f"animation-duration:{i * MOMENT_SECONDS:.2f}s"
+        )
+        kind = "field-moment" if i < n - 1 else "field-last"
+        parts = _field_parts(frame, field, {k: part[i] for k, part in moving.items()})
+        body += f'<g class="{kind}" style="{turn}">{parts}</g>'
+    legend = _legend(frame, names) if rows else ""
+    said: Text = {"en": f"{len(field.places)} arrows", "ko": f"화살표 {len(field.places)}개"}
+    return frame.svg(_PLAY * (n > 1) + body, _title(field.title, language) or said[language], legend=legend)
+
+
+_PLAY = (
+    "<style>@keyframes field-shown{from{visibility:visible}}@keyframes field-hidden{from,to{visibility:hidden}}"
+    f".field-moment{{visibility:hidden;animation:field-shown {MOMENT_SECONDS}s step-end}}"
+    ".field-last{animation:field-hidden 1s step-end}"
+    "@media (prefers-reduced-motion:reduce){.field-moment,.field-last{animation:none}}</style>"
+)
+"""Each moment is shown in its turn; the last is hidden until then, and stays."""
+
+
+def _field_parts(frame: _Frame, field: Field, parts: Mapping[int, Tensor]) -> str:
+    """Arrows (part -1) and clouds by their number, each (N, 2)."""
+    drawn = ""
+    for k, part in sorted(parts.items()):
+        values = part.detach().double().cpu().numpy()
+        inside = values[(np.abs(values) <= field.edge).all(1)]
+        drawn += (
+            _arrows(frame, field, values)
+            if k < 0
+            else _points(frame, inside[:, 0], inside[:, 1], k, 1, max(1, len(part)))
+        )
+    return drawn
+
+
+def _arrows(frame: _Frame, field: Field, vectors: np.ndarray) -> str:
+    places = field.places.detach().double().cpu().numpy()
+    longest = float(np.linalg.norm(vectors, axis=1).max(initial=0.0))
+    if longest == 0:
+        return ""
+    reach = frame.inner_w / math.sqrt(len(places)) / longest  # units of the drawing for a unit of the vectors
+    lines = []
+    for (x, y), (u, v) in zip(places, vectors * reach, strict=True):
+        if math.hypot(u, v) >= 0.5:
+            head = f"m{-0.3 * u - 0.15 * v:.1f} {0.3 * v - 0.15 * u:.1f}L{frame.x(x) + u:.1f} {frame.y(y) - v:.1f}"
+            back = f"l{-0.3 * u + 0.15 * v:.1f} {0.3 * v + 0.15 * u:.1f}"
+            lines.append(f"M{frame.x(x)} {frame.y(y)}l{u:.1f} {-v:.1f}{head}{back}")
+    return (
+        f'<path class="arrows" fill="none" stroke="currentColor" stroke-width="1" opacity=".55" d="{"".join(lines)}"/>'
+    )
 
 
 # --- Graphs ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from playground import comparing, drawing
 from playground.batches import Batch
-from playground.contract import Audio, Curve, Family, Graph, HeatMap, Mel, Output, Sheet, Table, Told, World
+from playground.contract import Audio, Curve, Family, Field, Graph, HeatMap, Mel, Output, Sheet, Table, Told, World
 
 FORMATS = ("png", "npy", "wav")
 
@@ -73,7 +73,7 @@ def suffix(output: Output) -> str:
         return "png"
     if isinstance(output, Audio):
         return "wav"
-    return "svg" if isinstance(output, (Curve, Graph)) else "md" if isinstance(output, Table) else "txt"
+    return "svg" if isinstance(output, (Curve, Field, Graph)) else "md" if isinstance(output, Table) else "txt"
 
 
 def encoded(output: Output, settings: Mapping[str, Any]) -> bytes:
@@ -86,6 +86,8 @@ def encoded(output: Output, settings: Mapping[str, Any]) -> bytes:
         return drawing.wav_bytes(output, settings)
     if isinstance(output, Curve):
         return drawing.curve_svg(output).encode()
+    if isinstance(output, Field):
+        return drawing.field_svg(output).encode()
     if isinstance(output, Graph):
         return drawing.graph_svg(output).encode()
     return (comparing.markdown(output) if isinstance(output, Table) else output.text["en"] + "\n").encode()

@@ -20,6 +20,8 @@ from trainers.run import Run
 
 EMBEDDED = {"images": "digits", "labelled images": "digits", "captioned images": "shapes", "points": "moons"}
 """What a family may ask for, and a set of it that is always there."""
+COLOUR = "shapes"
+"""Coloured pictures, for the views that grey ones do not have."""
 
 
 def embedded(family: Family) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 from playground import drawing
-from playground.contract import Audio, Curve, Graph, HeatMap, Mel, Sheet, Table, Words, World
+from playground.contract import Audio, Curve, Field, Graph, HeatMap, Mel, Sheet, Table, Words, World
 
 X = {"en": "step", "ko": "스텝"}
 Y = {"en": "loss (nats)", "ko": "손실(나트)"}
@@ -80,12 +81,13 @@ def test_previews_of_every_output() -> None:
         Mel(torch.rand(300, 80), 16_000),
         World(torch.rand(50), torch.rand(50, 513), torch.rand(50, 513), 16_000),
         Curve({"a": (range(5000), torch.randn(5000).tolist())}, X, Y),
+        Field(torch.rand(225, 2), torch.randn(20, 225, 2), {"a": torch.rand(20, 400, 2)}, X, Y),
         Graph(["1", "2"], [(0, 1, 0.5)]),
         Table([X], [[1]]),
         Words(X),
     ]
     made = drawing.previews(outputs)
-    assert [piece["kind"] for piece in made] == ["wav", "png", "png", "png", "svg", "svg"]
+    assert [piece["kind"] for piece in made] == ["wav", "png", "png", "png", "svg", "svg", "svg"]
     assert all(len(piece["data"]) < 50_000 for piece in made)
 
 
@@ -151,6 +153,51 @@ def test_heat_maps_have_the_origin_that_was_asked_for() -> None:
 def test_signed_heat_maps_are_centred_at_zero() -> None:
     rgb = drawing.colours(torch.tensor([[-1.0, 0.0, 4.0]]), signed=True)
     assert tuple(rgb[0, 1]) == drawing._DIVERGING[2]
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+PLACES = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
+
+
+def field(**changes: object) -> Field:
+    whole = {"places": PLACES, "vectors": torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0], [-1.0, -1.0]])}
+    return Field(
+        **{**whole, "points": {"a": torch.tensor([[0.5, 0.5], [3.0, 0.0]])}, "x_label": X, "y_label": Y, **changes}
+    )
+
+
+def test_arrows_point_where_the_vectors_do() -> None:
+    root = ET.fromstring(drawing.field_svg(field(), "ko"))
+    (path,) = (p for p in root.iter(f"{SVG}path") if p.get("class") == "arrows")
+    arrows = re.findall(r"M([\d.]+) ([\d.]+)l([-\d.]+) ([-\d.]+)", path.get("d"))
+    assert len(arrows) == 3, "a vector of no length has no arrow"
+    (x1, y1, u1, v1), (x2, y2, u2, v2), (_, y4, u4, v4) = (tuple(map(float, a)) for a in arrows)
+    assert x1 < x2 and y1 == y2 and y4 < y1, "the plane's y goes up"
+    assert (u1 > 0, v1, u2, v2 < 0, u4 < 0, v4 > 0) == (True, 0, 0, True, True, True)
+    assert u1 == pytest.approx(x2 - x1, abs=1), "the longest spans from place to place"
+    assert -v2 == pytest.approx(u1 / 2, abs=0.1)
+    assert root.get("role") == "img" and "화살표 4개" in root.get("aria-label")
+
+
+def test_points_outside_of_a_field_are_not_drawn() -> None:
+    svg = drawing.field_svg(field(vectors=torch.zeros(4, 2)))
+    assert svg.count("h0") == 1
+    assert "h0" not in drawing.field_svg(field(points={"a": torch.tensor([[3.0, 0.0]]), "b": torch.zeros(0, 2)}))
+    assert 'class="arrows"' not in svg
+
+
+def test_a_field_of_several_moments_plays_them_and_stays_at_the_last() -> None:
+    moving = field(vectors=torch.randn(5, 4, 2), points={"a": torch.zeros(30, 2), "b": torch.rand(5, 7, 2)})
+    assert moving.moments == 5
+    svg = drawing.field_svg(moving)
+    groups = [g.get("class") for g in ET.fromstring(svg).iter(f"{SVG}g") if g.get("class")]
+    assert groups == ["field-moment"] * 4 + ["field-last"]
+    assert "prefers-reduced-motion" in svg
+    assert svg.count("h0") == 30 + 5 * 7, "what does not move is drawn once"
+    assert 5 * drawing.MOMENT_SECONDS < 5
+    last = moving.at(-1)
+    assert last.moments == 1 and torch.equal(last.points["b"], moving.points["b"][-1])
+    assert "field-last" not in drawing.field_svg(last)
 
 
 def test_graphs_draw_every_state_and_arrow() -> None:

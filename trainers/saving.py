@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from playground import checkpoint as checkpoints
 from playground import registry
-from playground.contract import Audio, DataInfo, Sheet, Told
+from playground.contract import Audio, DataInfo, Field, Sheet, Told
 from trainers.plans import Job, Plan, describe, total_steps
 from trainers.run import Run, get_random_state
 
@@ -236,7 +236,7 @@ def export(folder: Path, out: Path) -> Path:
 
 
 def first_picture(made: checkpoints.Checkpoint) -> dict[str, bytes]:
-    """The first sheet or recording that the generating view makes, by file name; empty where it makes neither."""
+    """The first sheet, recording or field that the generating view makes, by file name; empty where it makes none."""
     from playground import drawing, staging
 
     for output in staging.draw(staging.view(made), made.model, made.config, staging.scene(made), {}):
@@ -244,4 +244,6 @@ def first_picture(made: checkpoints.Checkpoint) -> dict[str, bytes]:
             return {"preview.png": drawing.sheet_png(output)}
         if isinstance(output, Audio):
             return {"preview.wav": drawing.wav_bytes(output)}
+        if isinstance(output, Field):
+            return {"preview.svg": drawing.field_svg(output.at(-1)).encode()}
     return {}

@@ -7,8 +7,9 @@ strings. A name that stands here, or is a class name of a registered data set, i
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from playground.contract import Curve, Output, Sheet, Text
+from playground.contract import Curve, Field, Output, Sheet, Text
 from playground.data import class_text
 
 KOREAN = {
@@ -18,8 +19,11 @@ KOREAN = {
     "bound": "하한",
     "codebook": "코드북",
     "commitment": "약속 손실",
+    "classifier accuracy": "분류기 정확도",
+    "classifier loss": "분류기 손실",
     "cosine": "코사인",
     "data": "데이터",
+    "drawn": "그린 점",
     "discriminator": "판별자",
     "each": "각각",
     "error": "오차",
@@ -44,8 +48,10 @@ KOREAN = {
     "mean": "평균",
     "mel loss": "멜 손실",
     "none": "없음",
+    "noise": "잡음",
     "original": "원본",
     "output": "출력",
+    "particles": "입자",
     "perplexity": "퍼플렉시티",
     "points": "점",
     "prior": "사전 분포",
@@ -103,4 +109,6 @@ def translated(output: Output, language: str) -> Output:
     if isinstance(output, Curve):
         series = {korean(name): line for name, line in output.series.items()}
         return Curve(series, output.x_label, output.y_label, output.title, output.style)
+    if isinstance(output, Field):
+        return replace(output, points={korean(name): cloud for name, cloud in output.points.items()})
     return output

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from playground import drawing
-from playground.contract import Audio, Curve, Graph, HeatMap, Mel, Output, Sheet, Table, Text, Words, World
+from playground.contract import Audio, Curve, Field, Graph, HeatMap, Mel, Output, Sheet, Table, Text, Words, World
 from playground.ui import glossary
 from playground.ui.repeat import Repeat
 from playground.ui.words import WORDS
@@ -62,6 +62,8 @@ def _body(output: Output, language: str, settings: Mapping[str, Any], name: str)
         return drawing.curve_svg(output, language), ""
     if isinstance(output, (HeatMap, Mel, World)):
         return drawing.heat_map_svg(output, language), ""
+    if isinstance(output, Field):
+        return drawing.field_svg(output, language), ""
     if isinstance(output, Graph):
         return drawing.graph_svg(output, language), ""
     if isinstance(output, Table):
