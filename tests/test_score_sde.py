@@ -18,7 +18,7 @@ from playground.contract import BadSetting, DataInfo, Told, configure
 from playground.families.image.score_sde import Config, ScoreModel, samplers, views
 from playground.families.image.score_sde.model import FOCUS, SAMPLERS, SIGMA_DATA, drawn_times
 from playground.families.image.score_sde.sde import SDE, VE, VP, Score, SubVP, over
-from trainers.score_sde import Recipe, largest_distance
+from trainers.score_sde import Recipe
 
 EQUATIONS = [VE(20.0), VP(), SubVP()]
 every_equation = pytest.mark.parametrize("sde", EQUATIONS, ids=lambda sde: type(sde).__name__)
@@ -387,43 +387,49 @@ def test_a_guided_gaussian_goes_to_its_class():
 @pytest.mark.parametrize("kind", ["ve", "vp", "sub-vp"])
 def test_what_is_known_stays_and_the_rest_is_drawn(kind):
     made, x = model(3, sde=kind), torch.rand(2, 3, 8, 8, generator=seeded())
+    made.mean.copy_(torch.randn(made.mean.shape, generator=seeded(9)) / 3)
     kept = torch.rand(8, 8, generator=seeded(1)) > 0.5
     with torch.inference_mode():
         steps = list(made.complete(x, kept, rng=seeded(2), evaluations=20))
         other = list(made.complete(x, kept, rng=seeded(3), evaluations=20))
     drawn = steps[-1][1]
-    assert torch.allclose(drawn[..., kept], (2 * x - 1)[..., kept], atol=1e-5)
+    assert torch.allclose(made.outwards(drawn)[..., kept], x[..., kept], atol=1e-5)
     assert not torch.allclose(drawn[..., ~kept], other[-1][1][..., ~kept], atol=0.1)
     t, halfway = steps[len(steps) // 2]
-    mean, std = made.sde.marginal(2 * x - 1, torch.full((2,), t))
+    mean, std = made.sde.marginal(made.inwards(x), torch.full((2,), t))
     assert float(((halfway - mean)[..., kept]).std()) == pytest.approx(float(std[0]), rel=0.2)
 
 
 def test_colouring_keeps_the_grey():
     made, x = model(3), torch.rand(2, 3, 8, 8, generator=seeded())
+    made.mean.copy_(torch.randn(made.mean.shape, generator=seeded(9)) / 3)
     turn = views.grey_and_colour()
     assert torch.allclose(turn @ turn.T, torch.eye(3), atol=1e-6)
     kept = torch.tensor([True, False, False])[:, None, None]
     with torch.inference_mode():
         *_, (_, drawn) = made.complete(x, kept, rng=seeded(2), evaluations=20, turn=turn)
-    assert torch.allclose(drawn.mean(1), (2 * x - 1).mean(1), atol=1e-5)
+    assert torch.allclose((drawn + made.mean).mean(1), (2 * x - 1).mean(1), atol=1e-5)
     assert float((drawn - drawn.mean(1, keepdim=True)).abs().mean()) > 0.05
 
 
 # --- The rest -------------------------------------------------------------------------------------------------
 
 
-def test_sigma_max_is_the_largest_distance():
+def test_training_begins_with_the_datas_mean_and_largest_distance():
     data = small.few("digits", 200)
-    made = model(classes=10)
-    x = (2 * data.train.batch(torch.arange(200))[0] - 1).flatten(1)
-    assert largest_distance(made, data) == pytest.approx(float(torch.cdist(x, x).max()), rel=1e-5)
+    x = 2 * data.train.batch(torch.arange(200))[0] - 1
     trained, loop = small.course(small.job("score_sde", "digits", steps=2), data)
     next(loop)
-    assert float(trained.sigma_max) == pytest.approx(largest_distance(made, data), rel=1e-5)
+    assert float(trained.sigma_max) == pytest.approx(float(torch.cdist(x.flatten(1), x.flatten(1)).max()), rel=1e-4)
+    assert torch.allclose(trained.mean, x.mean(0), atol=1e-6)
+    assert torch.allclose(trained.inwards((x + 1) / 2).mean(0), torch.zeros_like(trained.mean), atol=1e-5)
+    assert torch.allclose(trained.outwards(trained.inwards((x + 1) / 2)), (x + 1) / 2, atol=1e-6)
     chosen, loop = small.course(small.job("score_sde", "digits", steps=2, recipe={"sigma_max": 3.0}), data)
     next(loop)
     assert chosen.sde.sigma_max == 3
+    points, loop = small.course(small.job("score_sde", "moons", steps=2), small.few("moons", 200))
+    next(loop)
+    assert not bool(points.mean.any()), "points are drawn where they are"
 
 
 def test_settings_that_cannot_be_used_say_so():

@@ -14,8 +14,8 @@ from playground.contract import BadSetting, Data, Preset, Progress, knob
 from playground.families.image.score_sde import SIGMA_MIN, ScoreModel
 from trainers.run import Run
 
-COMPARED = 2000
-"""Examples among which the largest distance is sought."""
+LOOKED_AT = 2000
+"""Examples that say how large the noise must be."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Recipe:
 
 
 def train(model: ScoreModel, data: Data, recipe: Recipe, run: Run) -> Iterator[Progress]:
-    model.sigma_max.fill_(recipe.sigma_max or largest_distance(model, data))
+    some = torch.linspace(0, len(data.train) - 1, min(LOOKED_AT, len(data.train))).long()  # from all over the set
+    model.prepare(data.train.batch(some)[0].to(run.device), recipe.sigma_max)
     fast = run.keep("fast", deepcopy(model))  # the weights being trained; the model itself is their slow average
     optimizer = run.keep("optimizer", AdamW(fast.parameters(), recipe.learning_rate, betas=(0.9, 0.99)))
     objective = run.distribute(fast)
@@ -70,13 +71,6 @@ def train(model: ScoreModel, data: Data, recipe: Recipe, run: Run) -> Iterator[P
 def follow(slow: torch.nn.Module, fast: torch.nn.Module, decay: float) -> None:
     """slow <- decay slow + (1 - decay) fast, for every weight."""
     torch._foreach_lerp_(list(slow.parameters()), list(fast.parameters()), 1 - decay)
-
-
-def largest_distance(model: ScoreModel, data: Data) -> float:
-    """The paper's sigma_max (appendix C; Song and Ermon 2020, technique 1), sought among examples all over the set."""
-    chosen = torch.linspace(0, len(data.train) - 1, min(COMPARED, len(data.train))).long()
-    x, _ = data.train.batch(chosen)
-    return float(torch.pdist(model.inwards(x).flatten(1)).max())
 
 
 PRESETS = (

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from playground import controls
 from playground.contract import BadSetting, Control, Output, Scene, Sheet, Told, View, fact, knob
-from playground.families.image.score_sde.model import EVALUATIONS, FOCUS, SAMPLERS, drawn_times
+from playground.families.image.score_sde.model import EVALUATIONS, FOCUS, SAMPLERS, drawn_times, largest_distance
 from playground.families.image.score_sde.sde import VE, over
 from playground.families.image.score_sde.views import NAMES, budget
 
@@ -77,7 +77,7 @@ class Model(nn.Module):
             up_block_types=("AttnUpBlock2D", "UpBlock2D"),
             norm_num_groups=8,
         )
-        self.register_buffer("sigma_max", torch.tensor(50.0))  # set by the recipe, as ours
+        self.register_buffer("sigma_max", torch.tensor(50.0))
 
     @property
     def sde(self) -> VE:
@@ -86,6 +86,10 @@ class Model(nn.Module):
     @property
     def noise_shape(self) -> tuple[int, ...]:
         return (3, self.config.side, self.config.side)
+
+    def prepare(self, x: Tensor, sigma_max: float) -> None:
+        """Before training: the largest noise, 0 for the largest distance between two of the pictures x."""
+        self.sigma_max.fill_(sigma_max or largest_distance(self.inwards(x)))
 
     def inwards(self, x: Tensor) -> Tensor:
         """Pictures (B, C, H, W) in [0, 1] as the pipeline has them, (B, 3, side, side) in [0, 1]."""

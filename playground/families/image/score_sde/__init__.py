@@ -14,7 +14,7 @@ objective, views.py what is shown.
 
 Deviations: a small U-Net on folded pictures; what the net is asked for, which times are drawn in training and their
 weights are those of Karras et al.; the classifier is trained in the same steps as the score net, on the same noisy
-data; pictures are in [-1, 1] for all three equations; pictures of one pixel stand for points in the plane.
+data; pictures are in [-1, 1], less their mean, for all three equations; pictures of one pixel stand for points in the plane.
 """
 
 from __future__ import annotations
