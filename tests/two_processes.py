@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 from safetensors.torch import save_file
 
 from trainers.driver import drive
 from trainers.plans import Job
+from trainers.run import part
 
 
 def main() -> None:
@@ -34,9 +34,8 @@ def main() -> None:
     state = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, folder / f"rank-{rank}.safetensors")
     (folder / f"rank-{rank}.json").write_text(json.dumps({"curve": curve, "total": total}), encoding="utf-8")
-    PartialState().wait_for_everyone()
-    PartialState().destroy_process_group()
 
 
 if __name__ == "__main__":
     main()
+    part(0)

@@ -33,6 +33,7 @@ from playground.contract import Told
 from playground.data import folders
 from trainers.driver import Control, drive
 from trainers.plans import Job, job_from_preset, phase_fields
+from trainers.run import part
 from trainers.saving import export, saves
 
 RANK = int(os.environ.get("RANK", "0"))
@@ -202,20 +203,12 @@ def _train(job: Job, folder: Path, autosave: float) -> int:
         last = event
     if not RANK:
         _say(f"checkpoint: {export(folder, folder / 'checkpoint')}")
-    _part()
     if RANK:
         return 0
     if last["type"] == "stopped":
         _say(f"Saved at step {last['step']} of {last['total']}. Resume with:\n  {_command(job, folder)}")
         return INTERRUPTED if WORLD == 1 else 0
     return 0
-
-
-def _part() -> None:
-    """Leave the other processes together: one that ends while a connection is open may abort on its way out."""
-    if WORLD > 1:
-        PartialState().wait_for_everyone()
-        PartialState().destroy_process_group()
 
 
 def _stop_on_signals(control: Control) -> None:
@@ -260,4 +253,4 @@ def _say(text: str, file: Any = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    part(main())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from torch import Tensor, nn
 
 from playground.contract import BadSetting, Data
@@ -153,3 +155,19 @@ def set_random_state(state: Mapping[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def part(status: int) -> NoReturn:
+    """End this process; one of several ends with the others, and without Python's shutdown.
+
+    A process that ends while the others still speak to it takes them down, and a thread of PyTorch's that wants the
+    interpreter while it shuts down aborts the process that has done its work.
+    """
+    if not torch.distributed.is_initialized():
+        sys.exit(status)
+    if status == 0:
+        PartialState().wait_for_everyone()
+        PartialState().destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
