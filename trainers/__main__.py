@@ -201,10 +201,9 @@ def _train(job: Job, folder: Path, autosave: float) -> int:
     last: dict[str, Any] = {}
     for event in _shown(drive(job, folder, control, autosave)):
         last = event
-    if not RANK:
-        _say(f"checkpoint: {export(folder, folder / 'checkpoint')}")
     if RANK:
         return 0
+    _say(f"checkpoint: {export(folder, folder / 'checkpoint')}")
     if last["type"] == "stopped":
         _say(f"Saved at step {last['step']} of {last['total']}. Resume with:\n  {_command(job, folder)}")
         return INTERRUPTED if WORLD == 1 else 0
