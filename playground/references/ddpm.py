@@ -34,9 +34,6 @@ from playground.families.image.ddpm.convert import (
 
 __all__ = ["VIEW", "Config", "Model", "from_diffusers", "from_hub", "load", "save", "to_diffusers"]
 
-LARGE = 10_000_000
-"""Weights of a net from which a processor draws but a few pictures at a time."""
-
 
 @dataclass(frozen=True)
 class Config(ours.Config):
