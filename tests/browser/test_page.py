@@ -19,7 +19,9 @@ NAMES = {
     *("PCA", "VAE", "GAN", "WGAN", "GP", "KL", "EM", "EMA", "IWAE", "DDPM", "Adam", "DiffAugment", "ReLU"),
     *("MNIST", "Fashion", "CIFAR", "Olivetti", "AT", "EmojiTwo", "English", "zip", "MB", "PNG", "fp", "bf"),
     *("Hugging", "Face", "scikit", "learn", "inverse_transform", "AutoencoderKL", "DDPMPipeline", "diffusers"),
-    *("hinge", "wgan", "gp", "wgan-gp"),
+    *("UNet", "DModel", "DDIM", "DDIMPipeline", "DPM", "Solver", "SNR", "Diffusers", "ScoreSdeVePipeline"),
+    *("ODE", "SDE", "RK", "VE", "VP", "sub"),
+    *("hinge", "wgan", "gp", "min", "cosine", "linear", "epsilon", "paper", "ve", "vp"),
 }
 
 
