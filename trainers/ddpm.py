@@ -96,7 +96,7 @@ PRESETS = (
         },
         dataset="mnist",
         recipe={"precision": "bf16"},
-        minutes=240,
+        minutes=60,
     ),
     Preset(
         "broken",

@@ -103,7 +103,7 @@ PRESETS = (
         },
         dataset="mnist",
         recipe={"precision": "bf16"},
-        minutes=120,
+        minutes=60,
     ),
     Preset(
         "broken",

@@ -1,23 +1,38 @@
-"""DDPM: distance and digits as asked with 25 looks of the net; without classes, beside the library's net of equal size."""
+"""DDPM: distance and digits as asked with 25 looks of the net; without classes, beside the library's net of equal size.
+
+With classes it draws as the tab does: 12 steps of DPM-Solver++, each guided by a second look of the net, 24 in all.
+Without, both sides take 25 steps of DDIM, which the pipeline needs half a minute of a core for a hundred pictures for:
+the two are set side by side on 1,000 samples each.
+"""
 
 from __future__ import annotations
+
+from torch import Tensor
 
 from benchmarks.quality import Bar, rfd_floor, samples
 from playground import metrics
 from playground.checkpoint import Checkpoint
 
-EVALUATIONS = 25
+LOOKS = {"steps": 12, "sampler": "dpm_solver", "guidance": 0.25}
+BESIDE = 1000
+"""Samples of either side where the reference is drawn too."""
 UNCONDITIONAL = "mnist-unconditional"
 """Of ours and of the reference: a net that is told no class, which is all that diffusers' pipelines can draw with."""
 
 
+def drawn(made: Checkpoint, n: int) -> tuple[Tensor, Tensor | None]:
+    if made.config.conditional:
+        return samples(made, n, **LOOKS)
+    return samples(made, min(n, BESIDE), steps=25)
+
+
 def rfd(made: Checkpoint, n: int) -> float:
-    return metrics.rfd(samples(made, n, steps=EVALUATIONS)[0])
+    return metrics.rfd(drawn(made, n)[0])
 
 
 def recognised(made: Checkpoint, n: int) -> float:
     """Share read with over 0.95 confidence as the class asked for; as any digit where the model takes no class."""
-    return metrics.recognisable(*samples(made, n, steps=EVALUATIONS)).share
+    return metrics.recognisable(*drawn(made, n)).share
 
 
 def real_as_asked(n: int) -> float:
@@ -33,6 +48,12 @@ BARS = (
     Bar("rFD, 25 evaluations", rfd, target=0.08, floor=rfd_floor, ours_only=True),
     Bar("recognisable as asked", recognised, "higher", target=0.97, floor=real_as_asked, ours_only=True),
     Bar("rFD of the good preset", rfd, target=0.4, floor=rfd_floor, preset="good", ours_only=True),
-    Bar("rFD without classes", rfd, no_worse_than_reference=True, floor=rfd_floor, checkpoint=UNCONDITIONAL),
+    Bar(
+        "rFD of 1,000 without classes",
+        rfd,
+        no_worse_than_reference=True,
+        floor=lambda n: rfd_floor(min(n, BESIDE)),
+        checkpoint=UNCONDITIONAL,
+    ),
     Bar("recognisable without classes", recognised, "higher", floor=real_as_any, checkpoint=UNCONDITIONAL),
 )

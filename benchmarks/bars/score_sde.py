@@ -1,6 +1,7 @@
 """Score-based: distance at 25 evaluations, digits that are what was asked for, exact likelihood.
 
-A sample takes 25 evaluations of the score net and, since it is guided, 25 gradients of the classifier: 50 together.
+A sample takes 25 evaluations of the score net and, since it is guided, as strongly as the tab does it, 25 gradients of
+the classifier: 50 together.
 The reference is drawn by the same sampler with 50 evaluations of its one net, which take a core half a second a picture:
 the two are set side by side on 1,000 samples each.
 """
@@ -19,13 +20,17 @@ from playground.checkpoint import Checkpoint
 EVALUATIONS = 50
 BESIDE = 1000
 """Samples of either side where the reference is drawn too."""
-LIKELIHOODS = 500
+LIKELIHOODS = 200
 """Test pictures whose likelihood is taken: each costs about two hundred evaluations and gradients."""
 
 
 def drawn(made: Checkpoint, n: int) -> tuple[Tensor, Tensor | None]:
     both = made.side == "ours" and bool(made.config.labels)
-    return samples(made, n, evaluations=EVALUATIONS // 2 if both else EVALUATIONS)
+    return (
+        samples(made, n, evaluations=EVALUATIONS // 2, guidance=5.0)
+        if both
+        else samples(made, n, evaluations=EVALUATIONS)
+    )
 
 
 def rfd(made: Checkpoint, n: int) -> float:

@@ -246,10 +246,14 @@ def _number(name: str, en: str, ko: str, default: float, low: float, high: float
 
 
 SAMPLER = Control(
-    "sampler", "choice", {"en": "Sampler", "ko": "샘플러"}, "ddim", choices=[(t, name) for name, t in RACERS.items()]
+    "sampler",
+    "choice",
+    {"en": "Sampler", "ko": "샘플러"},
+    "dpm_solver",
+    choices=[(t, name) for name, t in RACERS.items()],
 )
 GUIDANCE = Control(
-    "guidance", "number", {"en": "Guidance w", "ko": "유도 강도 w"}, 0.0, 0, 10, 0.5, when=controls.has_classes
+    "guidance", "number", {"en": "Guidance w", "ko": "유도 강도 w"}, 0.25, 0, 10, 0.25, when=controls.has_classes
 )
 CLASS = Control(
     "label", "choice", {"en": "Class", "ko": "클래스"}, NOT_TOLD, choices=_classes, when=controls.has_classes
@@ -279,7 +283,7 @@ VIEWS = (
             "en": "Noise, cleaned step by step until a picture is left.",
             "ko": "잡음을 한 단계씩 걷어 내면 그림이 남습니다.",
         },
-        (controls.label(), controls.count(), SAMPLER, _steps(25), GUIDANCE, controls.seed()),
+        (controls.label(), controls.count(), SAMPLER, _steps(12), GUIDANCE, controls.seed()),
         generate,
     ),
     View(

@@ -355,15 +355,27 @@ SAMPLER = Control(
 TOWARD = Control(
     "toward", "choice", {"en": "Guided to", "ko": "이끌 클래스"}, NO_CLASS, choices=_classes, when=controls.has_classes
 )
+GUIDANCE_TEXT: Text = {"en": "Guidance (1: by Bayes' rule, 0: none)", "ko": "유도 세기 (1: 베이즈 정리대로, 0: 없음)"}
+# The gradient of a classifier that has seen few pictures is too weak between the classes: more than 1 makes up for it.
 GUIDANCE = Control(
     "guidance",
     "number",
-    {"en": "Guidance (0: none)", "ko": "유도 세기 (0: 없음)"},
+    GUIDANCE_TEXT,
+    default=5.0,
+    low=0,
+    high=20,
+    step=0.5,
+    when=lambda config, info: not config.points and controls.has_classes(config, info),
+)
+GUIDANCE_OF_POINTS = Control(
+    "guidance",
+    "number",
+    GUIDANCE_TEXT,
     default=1.0,
     low=0,
     high=5,
     step=0.1,
-    when=controls.has_classes,
+    when=lambda config, info: config.points and controls.has_classes(config, info),
 )
 UNTIL = Control("until", "number", {"en": "Stop at time t", "ko": "멈출 시각 t"}, default=0.0, low=0, high=1, step=0.05)
 DRAWING = Control("drawing", "drawing", {"en": "Your drawing", "ko": "내가 그린 점"})
@@ -383,7 +395,7 @@ VIEWS = (
             "en": "From noise, along the score. The classifier's gradient guides to a class; more guidance, less variety.",
             "ko": "잡음에서 점수를 따라갑니다. 분류기의 기울기가 클래스로 이끌며, 세게 이끌수록 다양성이 줍니다.",
         },
-        (controls.label(), GUIDANCE, SAMPLER, budget(EVALUATIONS), PICTURES, controls.seed()),
+        (controls.label(), GUIDANCE, GUIDANCE_OF_POINTS, SAMPLER, budget(EVALUATIONS), PICTURES, controls.seed()),
         generate,
     ),
     View(
@@ -393,7 +405,7 @@ VIEWS = (
             "en": "Arrows point to where the data are denser. Early the field sees one cloud, late every bend of it.",
             "ko": "화살표는 데이터가 촘촘한 쪽을 가리킵니다. 처음에는 한 덩어리로 보이다가 점차 굽이까지 드러납니다.",
         },
-        (controls.label(), GUIDANCE, SAMPLER, budget(50), UNTIL, controls.seed()),
+        (controls.label(), GUIDANCE_OF_POINTS, SAMPLER, budget(50), UNTIL, controls.seed()),
         field,
         when=_draws_points,
         live=True,
@@ -427,7 +439,7 @@ VIEWS = (
             "en": "The same noise, the same number of evaluations. Lower the number and see which sampler breaks first.",
             "ko": "같은 잡음에서 같은 횟수만 계산합니다. 횟수를 줄이며 어느 쪽이 먼저 무너지는지 보세요.",
         },
-        (controls.label(), GUIDANCE, budget(30), controls.seed()),
+        (controls.label(), GUIDANCE, GUIDANCE_OF_POINTS, budget(30), controls.seed()),
         race,
     ),
     View(
