@@ -13,7 +13,6 @@ from benchmarks.quality import Bar, rfd_floor, samples
 from playground import metrics
 from playground.checkpoint import Checkpoint
 
-LOOKS = {"steps": 12, "sampler": "dpm_solver", "guidance": 0.25}
 BESIDE = 1000
 """Samples of either side where the reference is drawn too."""
 UNCONDITIONAL = "mnist-unconditional"
@@ -22,7 +21,7 @@ UNCONDITIONAL = "mnist-unconditional"
 
 def drawn(made: Checkpoint, n: int) -> tuple[Tensor, Tensor | None]:
     if made.config.conditional:
-        return samples(made, n, **LOOKS)
+        return samples(made, n, steps=12, sampler="dpm_solver", guidance=0.25)
     return samples(made, min(n, BESIDE), steps=25)
 
 
