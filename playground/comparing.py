@@ -15,7 +15,7 @@ from typing import Any
 from playground import checkpoint as checkpoints
 from playground import drawing, registry, staging
 from playground.checkpoint import Checkpoint
-from playground.contract import Audio, Family, Output, Sheet, Table, Text, Told
+from playground.contract import Audio, DataInfo, Family, Output, Sheet, Table, Text, Told, View
 
 SIDES = ("ours", "reference")
 TITLES: dict[str, Text] = {
@@ -55,8 +55,7 @@ def open_side(family: str, side: str, folder: Path | None = None) -> Checkpoint:
 def draw_side(name: str, checkpoint: Checkpoint, raw: Mapping[str, Any]) -> Side:
     """The generating view of a checkpoint with those of the raw controls that it has; timed. Raises `BadSetting`."""
     view = staging.generating_view(registry.family(checkpoint.family), reference=checkpoint.side == "reference")
-    known = {c.name for c in view.controls if c.shown(checkpoint.config, checkpoint.info)}
-    values = {name: value for name, value in raw.items() if name in known}
+    values = settings(view, checkpoint.config, checkpoint.info, raw, lenient=checkpoint.side == "reference")
     outputs: list[Output] = []
     seconds = 0.0
     for _ in range(2):
@@ -66,6 +65,20 @@ def draw_side(name: str, checkpoint: Checkpoint, raw: Mapping[str, Any]) -> Side
         if seconds > QUICK:
             break
     return Side(name, checkpoint, outputs, seconds / samples(outputs))
+
+
+def settings(view: View, config: Any, info: DataInfo, raw: Mapping[str, Any], lenient: bool) -> dict[str, Any]:
+    """Those of the raw controls that a side has. lenient: a choice that it does not offer is left to its default.
+
+    The controls shown are ours; a sampler, say, that the reference does not know need not stop the comparison.
+    """
+    known = {c.name: c for c in view.controls if c.shown(config, info)}
+    return {
+        name: value
+        for name, value in raw.items()
+        if name in known
+        and not (lenient and known[name].kind == "choice" and not staging.offered(known[name], config, info, value))
+    }
 
 
 def samples(outputs: list[Output]) -> int:
@@ -180,7 +193,7 @@ def hub_side(family: Family, raw: Mapping[str, Any]) -> list[Output]:
 
     import torch
 
-    from playground.contract import DataInfo, Scene
+    from playground.contract import Scene
 
     hub = family.reference.hub
     if hub is None:
@@ -200,6 +213,5 @@ def hub_side(family: Family, raw: Mapping[str, Any]) -> list[Output]:
     def none() -> Any:
         raise Told("The pretrained model has no data set here.", "사전 학습 모델에는 데이터가 없습니다.")
 
-    known = {c.name for c in view.controls if c.shown(config, info)}
-    values = {name: value for name, value in raw.items() if name in known}
+    values = settings(view, config, info, raw, lenient=True)
     return staging.draw(view, model, config, Scene(torch.Generator(), info, none), values)

@@ -106,12 +106,20 @@ def _seed(control: Control, config: Any, info: DataInfo, value: Any) -> int:
 
 
 def _choice(control: Control, config: Any, info: DataInfo, value: Any) -> Any:
-    options = control.options(config, info)
-    for words, v in options:
-        if v == value or (isinstance(value, str) and value in (str(v), *words.values())):
-            return v
-    listed = ", ".join(str(v) for _, v in options)
+    found = offered(control, config, info, value)
+    if found:
+        return found[0]
+    listed = ", ".join(str(v) for _, v in control.options(config, info))
     raise _bad(control, value, f"must be one of {listed}", f"다음 중 하나여야 합니다: {listed}")
+
+
+def offered(control: Control, config: Any, info: DataInfo, value: Any) -> list[Any]:
+    """The values of a choice that `value` is, itself or by its words in some language; empty where there is none."""
+    return [
+        v
+        for words, v in control.options(config, info)
+        if v == value or (isinstance(value, str) and value in (str(v), *words.values()))
+    ]
 
 
 def _text(control: Control, config: Any, info: DataInfo, value: Any) -> str:

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from playground import checkpoint, registry, staging, writing
+from playground import checkpoint, comparing, registry, staging, writing
 from playground.checkpoint import Checkpoint
 from playground.contract import (
     Audio,
@@ -431,6 +431,22 @@ def test_shipped_checkpoints_load_and_generate(folder: Path):
     assert made.info.name in card
     assert made.info.credit in card
     assert made.about.steps or made.about.examples
+
+
+PAIRED = [name for name in FAMILIES if all(checkpoint.shipped(name, side) for side in comparing.SIDES)]
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_what_our_controls_say_can_be_asked_of_the_reference(name):
+    ours, other = (comparing.open_side(name, side) for side in comparing.SIDES)
+    view = staging.view(ours)
+    raw = {c.name: staging.default(c, ours.config, ours.info) for c in view.controls if c.shown(ours.config, ours.info)}
+    theirs = staging.generating_view(FAMILIES[name], reference=True)
+    asked = comparing.settings(theirs, other.config, other.info, raw, lenient=True)
+    staging.resolve(theirs, other.config, other.info, asked)
+    for control in theirs.controls:
+        if control.shown(other.config, other.info) and control.name in raw and control.name not in asked:
+            assert raw[control.name] not in [value for _, value in control.options(other.config, other.info)]
 
 
 def test_shipped_checkpoints_are_small_together():
