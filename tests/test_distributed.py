@@ -51,6 +51,9 @@ JOBS = {
     "gan": Job("gan", "digits", recipe={"steps": 2, "batch_size": 16}, config={"generator_norm": "group"}),
     "autoencoder": Job("autoencoder", "digits", recipe={"steps": 2, "iterations": 2, "batch_size": 16}),
     "ddpm": Job("ddpm", "digits", recipe={"steps": 2, "batch_size": 16}, config={"maps": 16, "fold": 1}),
+    "vit_gan": Job(
+        "vit_gan", "digits", recipe={"steps": 2, "batch_size": 16}, config={"features": 16, "critic_features": 16}
+    ),
     "score_sde": Job("score_sde", "digits", recipe={"steps": 2, "batch_size": 16}, config={"maps": 16}),
 }
 """Nets that keep no batch statistics. The hum's dropout differs by rank: what does not pass through it must agree."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from playground.augmentation import augment
 from playground.contract import BadSetting, DataInfo, configure
 from playground.families.image import gan
 from playground.families.image.gan import GAN, Config, Rules, SpectralNorm
@@ -208,30 +209,30 @@ def test_the_generators_turn_moves_the_generator_alone():
 def test_augmentation_shifts_and_cuts_as_its_numbers_say():
     x = pictures(3, channels=2, side=16)
     far = torch.tensor([[0.5, 0.5, 0.0, 0.0]]).expand(3, 4)  # no shift; the corner cut out: 4 x 4 of its half side
-    out = gan.augment(x, far)
+    out = augment(x, far)
     assert torch.equal(out[:, :, 4:], x[:, :, 4:])
     assert bool((out[:, :, :4, :4] == 0).all())
-    down = gan.augment(x, torch.tensor([[0.99, 0.5, 0.99, 0.99]]).expand(3, 4))
+    down = augment(x, torch.tensor([[0.99, 0.5, 0.99, 0.99]]).expand(3, 4))
     assert torch.equal(down[:, :, 2:11], x[:, :, :9]), "an eighth of 16 down"
     assert bool((down[:, :, :2] == -1).all()), "black comes in"
-    right = gan.augment(x, torch.tensor([[0.5, 0.99, 0.99, 0.99]]).expand(3, 4))
+    right = augment(x, torch.tensor([[0.5, 0.99, 0.99, 0.99]]).expand(3, 4))
     assert torch.equal(right[..., 2:11], x[..., :9])
     assert bool((right[..., :2] == -1).all())
-    up = gan.augment(x, torch.tensor([[0.0, 0.5, 0.0, 0.99]]).expand(3, 4))
+    up = augment(x, torch.tensor([[0.0, 0.5, 0.0, 0.99]]).expand(3, 4))
     assert torch.equal(up[:, :, 4:14, :8], x[:, :, 6:16, :8])
 
 
 def test_augmentation_treats_each_picture_by_its_own_numbers():
     x, u = pictures(5, side=12), torch.rand(5, 4)
-    together = gan.augment(x, u)
+    together = augment(x, u)
     for i in range(5):
-        assert torch.equal(together[i : i + 1], gan.augment(x[i : i + 1], u[i : i + 1]))
+        assert torch.equal(together[i : i + 1], augment(x[i : i + 1], u[i : i + 1]))
 
 
 def test_augmentation_lets_the_gradient_through_what_it_shows():
     x = pictures(4, side=12).requires_grad_()
     u = torch.rand(4, 4, generator=torch.Generator().manual_seed(3))
-    out = gan.augment(x, u)
+    out = augment(x, u)
     assert out.shape == x.shape
     out.sum().backward()
     assert set(x.grad.unique().tolist()) == {0.0, 1.0}

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from playground import controls
+from playground.augmentation import augment
 from playground.contract import (
     BadSetting,
     Control,
@@ -273,26 +274,6 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, y: Te
     """Gulrajani 2017, eq. 3: the slope's distance from 1 between real and fake; mix (B,) uniform in [0, 1)."""
     mix = mix[:, None, None, None]
     return (slope(discriminator, mix * real + (1 - mix) * fake, y).norm(dim=1) - 1).square().mean()
-
-
-def augment(x: Tensor, u: Tensor) -> Tensor:
-    """DiffAugment: shift by up to an eighth and cut out a square of half the side, both differentiable.
-
-    x: (B, C, H, W); u: (B, 4) uniform in [0, 1). No flips: a mirrored digit is another thing.
-    """
-    batch, _, height, width = x.shape
-    rows, columns = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
-    down = ((u[:, 0] - 0.5) * height / 4).round().long()
-    right = ((u[:, 1] - 0.5) * width / 4).round().long()
-    padded = F.pad(x, (1, 1, 1, 1), value=-1.0)  # a border of black to shift in
-    take_rows = (rows - down[:, None] + 1).clamp(0, height + 1)  # (B, H)
-    take_columns = (columns - right[:, None] + 1).clamp(0, width + 1)  # (B, W)
-    which = torch.arange(batch, device=x.device)[:, None, None]
-    x = padded.permute(0, 2, 3, 1)[which, take_rows[:, :, None], take_columns[:, None, :]].permute(0, 3, 1, 2)
-    centre_row, centre_column = u[:, 2, None] * height, u[:, 3, None] * width
-    cut_rows = (rows - centre_row).abs() < height / 4  # (B, H)
-    cut_columns = (columns - centre_column).abs() < width / 4  # (B, W)
-    return x.masked_fill((cut_rows[:, :, None] & cut_columns[:, None, :])[:, None], 0.0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,42 @@
+"""ViT-GAN: distance, and digits that are what was asked for, by a convolutional and by a ViT discriminator's teaching.
+
+The reference's discriminator is a ViT, so it stands beside ours of that kind.
+"""
+
+from __future__ import annotations
+
+from benchmarks.quality import Bar, rfd_floor, samples
+from playground import metrics
+from playground.checkpoint import Checkpoint
+
+BY_VIT = "mnist-vit"
+"""Of ours and of the reference: the checkpoint whose discriminator is a ViT."""
+
+
+def rfd(made: Checkpoint, n: int) -> float:
+    return metrics.rfd(samples(made, n)[0])
+
+
+def read_as_asked(made: Checkpoint, n: int) -> float:
+    """Share read with over 0.95 confidence as the class asked for; as any digit where the model takes no class."""
+    return metrics.recognisable(*samples(made, n)).share
+
+
+def real_read(n: int) -> float:
+    """The same share of real test pictures."""
+    return float(metrics.statistics()["share_as_asked"])
+
+
+BARS = (
+    Bar("rFD, convolutional discriminator", rfd, target=0.2, floor=rfd_floor, ours_only=True),
+    Bar("recognisable as asked", read_as_asked, "higher", target=0.9, floor=real_read, ours_only=True),
+    Bar("rFD, ViT discriminator", rfd, target=0.6, floor=rfd_floor, checkpoint=BY_VIT),
+    Bar(
+        "recognisable as asked, ViT discriminator",
+        read_as_asked,
+        "higher",
+        target=0.9,
+        floor=real_read,
+        checkpoint=BY_VIT,
+    ),
+)

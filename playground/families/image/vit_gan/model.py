@@ -1,0 +1,158 @@
+"""The game of the two players, and the model that holds them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from playground.augmentation import augment
+from playground.families.image.vit_gan.config import Config
+from playground.families.image.vit_gan.nets import CRITICS, Generator
+
+# --- The game: two losses of one shape, and what may be added to the discriminator's ---------------------------
+
+
+def non_saturating(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """(discriminator's, generator's) loss of scores, the paper's choice: the generator maximises log D."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean(), F.softplus(-fake).mean()
+
+
+def hinge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Lim and Ye (2017), arXiv:1705.02894: scores beyond a margin of 1 on the right side no longer count."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean(), -fake.mean()
+
+
+LOSSES = {"hinge": hinge, "non-saturating": non_saturating}
+
+
+def r1_penalty(critic: nn.Module, real: Tensor, y: Tensor) -> Tensor:
+    """Mescheder (2018), arXiv:1801.04406, eq. 9, without its weight: half the squared slope at real pictures."""
+    real = real.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(real, y).sum(), real, create_graph=True)
+    return 0.5 * slope.flatten(1).square().sum(1).mean()
+
+
+def judged(critics: nn.ModuleDict, x: Tensor, y: Tensor) -> Tensor:
+    """Scores (K, B) of pictures (B, C, H, W) in [-1, 1] by each of K discriminators."""
+    return torch.stack([critic(x, y).float() for critic in critics.values()])
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of the game: which loss, which penalties, whether pictures are augmented."""
+
+    loss: str = "hinge"
+    r1: float = 0.0
+    consistency: float = 0.0
+    augment: bool = False
+
+
+class DiscriminatorTurn(nn.Module):
+    """The discriminators' training objective, as a module of its own so that it can be distributed."""
+
+    def __init__(self, critics: nn.ModuleDict, rules: Rules):
+        super().__init__()
+        self.critics = critics
+        self.rules = rules
+
+    def forward(self, real: Tensor, fake: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """real, fake (B, C, H, W) in [-1, 1]; y (B,); u (B, 16) uniform. Returns the loss and what to plot."""
+        rules, x, y_both = self.rules, torch.cat([real, fake]), y.repeat(2)
+        u_seen, u_again = u.view(len(u), 4, 4).transpose(0, 1).flatten(0, 1).chunk(2)  # (2B, 4) each
+        if rules.augment:
+            x = augment(x, u_seen)
+        if rules.consistency:
+            scores, again = judged(self.critics, torch.cat([x, augment(x, u_again)]), y.repeat(4)).chunk(2, dim=1)
+        else:
+            scores = again = judged(self.critics, x, y_both)
+        score_real, score_fake = scores.chunk(2, dim=1)
+        loss, _ = LOSSES[rules.loss](score_real, score_fake)
+        # bCR (Zhao 2020, arXiv:2002.04724): a picture and its augmented self should score alike.
+        loss = loss + rules.consistency * 2 * (scores - again).square().mean()
+        if rules.r1:
+            penalties = [r1_penalty(critic, x[: len(real)], y) for critic in self.critics.values()]
+            loss = loss + rules.r1 * torch.stack(penalties).mean()
+        return loss, {"D(real)": score_real.mean().detach(), "D(fake)": score_fake.mean().detach()}
+
+
+class GeneratorTurn(nn.Module):
+    """The generator's training objective. The discriminators are only consulted: they are no part of this module."""
+
+    def __init__(self, generator: nn.Module, critics: nn.ModuleDict, rules: Rules):
+        super().__init__()
+        self.generator = generator
+        self._opponents = (critics,)  # in a tuple, so that their parameters are not this module's
+        self.rules = rules
+
+    def forward(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        """z (B, latents), y (B,), u (B, 4) uniform. Returns the loss."""
+        (critics,) = self._opponents
+        fake = self.generator(z, y)
+        scores = judged(critics, augment(fake, u) if self.rules.augment else fake, y)
+        _, loss = LOSSES[self.rules.loss](scores, scores)
+        return loss
+
+
+# --- The model ------------------------------------------------------------------------------------------------
+
+
+class Game(nn.Module):
+    """Both players, and the slow average of the generator that draws (Yazici 2018, arXiv:1806.04498).
+
+    Whatever nets they are: generator(z, y) gives pictures (B, C, H, W) in [-1, 1], each of the critics(x, y) scores (B,).
+    config: `latents` and `labels`, how many classes the players are told, 0 for none.
+    """
+
+    def __init__(self, config: Any, generator: nn.Module, critics: nn.ModuleDict):
+        super().__init__()
+        self.config = config
+        self.generator = generator
+        self.critics = critics
+        self.average = copy.deepcopy(generator).requires_grad_(False)
+
+    def turns(self, rules: Rules) -> tuple[DiscriminatorTurn, GeneratorTurn]:
+        """The two training objectives: there is no single `forward` to an adversarial model."""
+        return DiscriminatorTurn(self.critics, rules), GeneratorTurn(self.generator, self.critics, rules)
+
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move the average generator towards the trained one: average <- decay average + (1 - decay) generator."""
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+
+    def classes(self, y: Tensor | None, n: int) -> Tensor:
+        """(n,) class indices: those given, each in turn, or zeros where the model takes none."""
+        if y is not None and self.config.labels:
+            return y
+        return torch.arange(n, device=next(self.parameters()).device) % max(1, self.config.labels)
+
+    def noise(self, n: int, rng: torch.Generator) -> Tensor:
+        """z (n, latents), standard Gaussian."""
+        return torch.randn(n, self.config.latents, generator=rng)
+
+    def drawer(self, average: bool = True) -> nn.Module:
+        return self.average if average else self.generator
+
+    def decode(self, z: Tensor, y: Tensor | None = None, average: bool = True) -> Tensor:
+        """Noise (B, latents) to pictures (B, C, H, W) in [0, 1]."""
+        return (self.drawer(average)(z, self.classes(y, len(z))) + 1) / 2
+
+    def sample(
+        self, n: int, y: Tensor | None = None, *, rng: torch.Generator, spread: float = 1.0, average: bool = True
+    ) -> Tensor:
+        """n pictures (n, C, H, W) in [0, 1]; y (n,) names their classes. spread < 1 trades variety for safety."""
+        return self.decode(spread * self.noise(n, rng), y, average)
+
+    def scores(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        """What each discriminator thinks of pictures (B, C, H, W) in [0, 1]: scores (B,) by its kind."""
+        return {kind: critic(2 * x - 1, self.classes(y, len(x))) for kind, critic in self.critics.items()}
+
+
+class ViTGAN(Game):
+    def __init__(self, config: Config):
+        critics = nn.ModuleDict({kind: CRITICS[kind](config) for kind in config.critics})
+        super().__init__(config, Generator(config), critics)

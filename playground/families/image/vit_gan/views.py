@@ -1,0 +1,264 @@
+"""What a ViT-GAN shows: its pictures, how they grow token by token, and where its discriminators look."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from playground import controls
+from playground.contract import Control, Curve, Output, Scene, Sheet, Text, View, Words
+from playground.families.image.vit_gan.model import ViTGAN
+from playground.families.image.vit_gan.nets import Generator, ImplicitDecoder, ViT
+
+HISTOGRAM_SIZE = 250
+"""Real and generated pictures scored for the histogram."""
+BETWEEN = 9
+"""Pictures from one end of an interpolation to the other."""
+ZOOM = 4
+"""Points drawn for every pixel along a side, where a patch is a function of the place."""
+
+KINDS: dict[str, Text] = {
+    "vit": {"en": "ViT discriminator", "ko": "ViT 판별자"},
+    "convolutional": {"en": "convolutional discriminator", "ko": "합성곱 판별자"},
+}
+
+
+def generate(
+    model: ViTGAN, scene: Scene, n: int, spread: float, average: bool, label: int | None = None
+) -> Iterator[list[Output]]:
+    y = controls.labels_for(label, n, scene.info)
+    yield [
+        Sheet(
+            model.sample(n, y, rng=scene.rng, spread=spread, average=average),
+            controls.captions(y, scene.info),
+            controls.columns(label, scene.info),
+        )
+    ]
+
+
+# --- The discriminators ---------------------------------------------------------------------------------------
+
+
+def held_out(model: ViTGAN, scene: Scene, n: int) -> tuple[Tensor, Tensor]:
+    """n held-out pictures (n, C, H, W) with their classes (n,), as the model is told them."""
+    examples = scene.examples()
+    x, y = examples.batch(torch.randperm(len(examples), generator=scene.rng)[:n])
+    return x, model.classes(y, len(x))
+
+
+def histogram(model: ViTGAN, scene: Scene) -> Iterator[list[Output]]:
+    real, y = held_out(model, scene, HISTOGRAM_SIZE)
+    of_real, of_fake = model.scores(real, y), model.scores(model.sample(len(real), y, rng=scene.rng), y)
+    x_label, y_label = {"en": "score D(x)", "ko": "점수 D(x)"}, {"en": "pictures", "ko": "그림 수"}
+    made: list[Output] = []
+    for kind in of_real:
+        scores = {"real": of_real[kind], "generated": of_fake[kind]}
+        together = torch.cat(list(scores.values()))
+        edges = torch.linspace(float(together.min()) - 1e-3, float(together.max()) + 1e-3, 31)
+        middles = ((edges[1:] + edges[:-1]) / 2).tolist()
+        counts = {name: (middles, torch.histogram(s, edges).hist.tolist()) for name, s in scores.items()}
+        made.append(Curve(counts, x_label, y_label, KINDS[kind], style="bars"))
+        middle = together.median()
+        right = float((scores["real"] > middle).float().mean() + (scores["generated"] <= middle).float().mean()) / 2
+        said = {
+            "en": f"The {KINDS[kind]['en']} tells {100 * right:.0f}% apart (50% is a perfect forger).",
+            "ko": f"{KINDS[kind]['ko']}가 가려낸 비율: {100 * right:.0f}% (50%이면 완벽한 위조입니다).",
+        }
+        made.append(Words(said))
+    if len(of_real) == 2:
+        clouds = {"real": of_real.values(), "generated": of_fake.values()}
+        first, second = ({language: f"D(x), {t[language]}" for language in t} for t in (KINDS[k] for k in of_real))
+        title = {"en": "Do the two agree?", "ko": "두 판별자의 의견이 같은가요?"}
+        series = {name: (one.tolist(), other.tolist()) for name, (one, other) in clouds.items()}
+        made.append(Curve(series, first, second, title, "points"))
+    yield made
+
+
+def rollouts(attentions: list[Tensor]) -> list[Tensor]:
+    """How much of each patch has reached the class token after each block: (B, L) each.
+
+    Abnar and Zuidema (2020), arXiv:2005.00928: half of a token passes by attention, half by the shortcut, and what
+    blocks do one after another multiplies. attentions: (B, 1 + L, 1 + L) each, first block first.
+    """
+    found, reached = [], torch.eye(attentions[0].shape[-1]).expand_as(attentions[0])
+    for attention in attentions:
+        reached = (attention + torch.eye(attention.shape[-1])) / 2 @ reached
+        found.append(reached[:, 0, 1:])
+    return found
+
+
+def slope(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """How steeply the score changes with each pixel of x (B, C, H, W) in [-1, 1]: (B, 1, H, W)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(x, y.clone()).sum(), x)
+    return gradient.norm(dim=1, keepdim=True)
+
+
+def looks(model: ViTGAN, scene: Scene, picture: Tensor | None, rows: int) -> Iterator[list[Output]]:
+    config, said = model.config, []
+    if picture is None:
+        x, y = held_out(model, scene, rows)
+    else:
+        every = torch.arange(max(1, config.labels))
+        by_class = model.scores(picture.expand(len(every), -1, -1, -1), every)
+        x, y = picture[None], sum(by_class.values()).argmax()[None]  # type: ignore[union-attr]
+        for kind, scores in by_class.items():
+            taken = scene.info.class_names[int(scores.argmax())] if config.labels else ""
+            en, ko = (f", taken for {taken}", f", {taken}(으)로 봄") if taken else ("", "")
+            told = f"D(x) = {float(scores.max()):.2f}"
+            said.append(Words({"en": f"{KINDS[kind]['en']}: {told}{en}", "ko": f"{KINDS[kind]['ko']}: {told}{ko}"}))
+    columns, names = [x], [{"en": "picture", "ko": "그림"}]
+    for kind, critic in model.critics.items():
+        columns.append(shaded(slope(critic, 2 * x - 1, y), x))
+        names.append({"en": f"slope of the {KINDS[kind]['en']}", "ko": f"{KINDS[kind]['ko']}의 기울기"})
+        if isinstance(critic, ViT):
+            for i, reached in enumerate(rollouts(critic.attentions(2 * x - 1)), start=1):
+                cells = reached.view(-1, 1, config.critic_grid, config.critic_grid)
+                columns.append(shaded(F.interpolate(cells, x.shape[2:]), x))
+                names.append({"en": f"rollout to block {i}", "ko": f"블록 {i}까지의 롤아웃"})
+    title = {language: " · ".join(name[language] for name in names) for language in ("en", "ko")}
+    yield [Sheet(torch.stack(columns, dim=1).flatten(0, 1), columns=len(columns), title=title), *said]
+
+
+def shaded(weight: Tensor, x: Tensor) -> Tensor:
+    """A map (B, 1, H, W) of what is looked at, brightest at 1, in as many channels as the pictures x have."""
+    return (weight / weight.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)).expand_as(x)
+
+
+# --- The generator --------------------------------------------------------------------------------------------
+
+
+def after_each_block(generator: Generator, told: Tensor) -> Tensor:
+    """What would be drawn if the tokens were read before the first block, after it, ...: (B, 1 + blocks, C, H, W)."""
+    h, w = generator.entering(told)
+    seen = [h]
+    for block in generator.blocks:
+        seen.append(h := block(h, w))
+    return torch.stack([pictures(generator.decoder(generator.norm(h, w))) for h in seen], dim=1)
+
+
+def token_map(model: ViTGAN, scene: Scene, rows: int, label: int | None = None) -> Iterator[list[Output]]:
+    config, generator = model.config, model.average
+    y = model.classes(controls.labels_for(label, rows, scene.info), rows)
+    told = generator.told(model.noise(rows, scene.rng), y)
+    growing = after_each_block(generator, told)
+    grown = {
+        "en": f"Read from the tokens before the first block and after each of {config.blocks}",
+        "ko": f"첫 블록 앞의 토큰에서, 그리고 블록 {config.blocks}개를 하나씩 지날 때마다 그린 그림",
+    }
+    made: list[Output] = [Sheet(growing.flatten(0, 1), columns=growing.shape[1], title=grown)]
+    yield made
+    tokens, decoder = generator.tokens(told[:1]), generator.decoder
+    side = config.grid
+    alone = {"en": "The first one, token by token: what each draws", "ko": "첫 그림을 토큰마다 나누어 그린 조각"}
+    if not isinstance(decoder, ImplicitDecoder):
+        yield [*made, Sheet(pictures(decoder.alone(tokens)[0]), columns=side, title=alone)]
+        return
+    beyond = {
+        "en": "A token is a function of the place: each drawn as far again beyond its edges",
+        "ko": "토큰은 위치의 함수입니다. 조각의 가장자리 밖으로 같은 거리만큼 더 그린 모습",
+    }
+    finer = {
+        "en": f"The whole with {ZOOM} points to a pixel's side, and the pixels it was trained on",
+        "ko": f"픽셀 한 변에 점 {ZOOM}개로 그린 전체와, 학습한 픽셀 크기의 그림",
+    }
+    whole = pictures(decoder(tokens, ZOOM))
+    coarse = F.interpolate(pictures(decoder(tokens)), scale_factor=ZOOM)
+    made += [
+        Sheet(pictures(decoder.patches(tokens, ZOOM)[0]), columns=side, title=alone),
+        Sheet(pictures(decoder.patches(tokens, ZOOM, reach=2.0)[0]), columns=side, title=beyond),
+        Sheet(torch.cat([whole, coarse]), columns=2, title=finer),
+    ]
+    yield made
+
+
+def pictures(drawn: Tensor) -> Tensor:
+    """What a decoder gives, as pictures in [0, 1]."""
+    return (torch.tanh(drawn) + 1) / 2
+
+
+def interpolate(model: ViTGAN, scene: Scene, rows: int, label: int | None = None) -> Iterator[list[Output]]:
+    """From noise to noise, and from row to row another class, unless one was asked for."""
+    y = model.classes(controls.labels_for(label, rows + 1, scene.info), rows + 1)
+    generator = model.average
+    a, b = (generator.told(model.noise(rows, scene.rng), classes)[:, None] for classes in (y[:-1], y[1:]))
+    t = torch.linspace(0, 1, BETWEEN)[:, None]
+    latents, angle = model.config.latents, t * math.pi / 2
+    # Noise on a quarter of a circle, on which it stays Gaussian of variance 1; the class in a straight line.
+    z = angle.cos() * a[..., :latents] + angle.sin() * b[..., :latents]  # (rows, BETWEEN, latents)
+    told = torch.cat([z, (1 - t) * a[..., latents:] + t * b[..., latents:]], dim=2)
+    title = {"en": "From one noise and class to another", "ko": "한 잡음과 클래스에서 다른 잡음과 클래스로"}
+    yield [Sheet(pictures(generator.decoder(generator.tokens(told.flatten(0, 1)))), columns=BETWEEN, title=title)]
+
+
+NO_YES = (
+    ({"en": "averaged generator", "ko": "평균 생성자"}, True),
+    ({"en": "generator as it is", "ko": "현재 생성자"}, False),
+)
+SPREAD = Control("spread", "number", {"en": "Spread of z", "ko": "z의 퍼짐"}, default=1.0, low=0, high=2, step=0.05)
+AVERAGE = Control("average", "choice", {"en": "Drawn by", "ko": "그리는 쪽"}, default=True, choices=NO_YES)
+
+
+def _rows(default: int) -> Control:
+    return Control("rows", "number", {"en": "Rows", "ko": "줄 수"}, default=default, low=1, high=10, step=1)
+
+
+VIEWS = (
+    View(
+        "generate",
+        {"en": "Generate", "ko": "생성"},
+        {
+            "en": "Noise through the generator. Lower the spread for safer, more alike pictures.",
+            "ko": "잡음을 생성자에 넣습니다. 퍼짐을 줄이면 더 무난하고 비슷한 그림이 나옵니다.",
+        },
+        (controls.label(), controls.count(), SPREAD, AVERAGE, controls.seed()),
+        generate,
+    ),
+    View(
+        "histogram",
+        {"en": "Scores", "ko": "점수 분포"},
+        {
+            "en": "The discriminator's scores of real and generated pictures: the closer the two, the better the forger.",
+            "ko": "진짜와 생성된 그림에 판별자가 준 점수입니다. 두 분포가 겹칠수록 위조가 뛰어난 것입니다.",
+        },
+        (controls.seed(),),
+        histogram,
+        live=True,
+    ),
+    View(
+        "looks",
+        {"en": "Where it looks", "ko": "판별자의 시선"},
+        {
+            "en": "Which pixels change the score, and for a ViT which patches reach its class token by attention (rollout). "
+            "Two discriminators are shown side by side.",
+            "ko": "점수를 바꾸는 픽셀과, ViT라면 어텐션을 통해 클래스 토큰에 이르는 패치(롤아웃)입니다. 판별자가 둘이면 나란히 보여 줍니다.",
+        },
+        (controls.picture(), _rows(6), controls.seed()),
+        looks,
+    ),
+    View(
+        "tokens",
+        {"en": "Token map", "ko": "토큰 지도"},
+        {
+            "en": "One token a patch: how they turn into a picture block by block, and what each of them draws.",
+            "ko": "패치마다 토큰 하나입니다. 블록을 지나며 그림이 되어 가는 과정과, 토큰마다 그린 조각을 보세요.",
+        },
+        (controls.label(), _rows(4), controls.seed()),
+        token_map,
+    ),
+    View(
+        "interpolate",
+        {"en": "Interpolate", "ko": "보간"},
+        {
+            "en": "A walk from one noise and class to another: digits turn into digits.",
+            "ko": "한 잡음과 클래스에서 다른 잡음과 클래스로 걸어갑니다. 숫자가 다른 숫자로 바뀝니다.",
+        },
+        (controls.label(), _rows(5), controls.seed()),
+        interpolate,
+    ),
+)
