@@ -146,7 +146,11 @@ class Data(Protocol):
 
 
 class Examples(Protocol):
-    """One part of a data set. Pictures are `x` (N, C, H, W) uint8; `labels` (N,) int64 or None; `texts` or None."""
+    """One part of a data set. Pictures are `x` (N, C, H, W) uint8; `labels` (N,) int64 or None; `texts` or None.
+
+    Some have more: `texts_ko`, the texts in Korean, "" where there is none; and `checker`, a program that tells whether a
+    picture shows a text: (text, picture (C, H, W) in [0, 1]) -> bool.
+    """
 
     @property
     def x(self) -> Any: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,12 +23,14 @@ class Pictures:
 
     x: (N, C, H, W) uint8, C of 1 or 3. labels: (N,) int64 indices into `DataInfo.class_names`, or None.
     texts: one caption for each picture, or None; texts_ko: the same in Korean, "" where there is no such name.
+    checker: (caption, picture (C, H, W) in [0, 1]) -> whether the picture shows it, or None where no program can tell.
     """
 
     x: Tensor
     labels: Tensor | None = None
     texts: tuple[str, ...] | None = None
     texts_ko: tuple[str, ...] | None = None
+    checker: Callable[[str, Tensor], bool] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -41,7 +43,9 @@ class Pictures:
         """The part made of the pictures at `indices`, in that order."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         texts, texts_ko = (t and tuple(t[i] for i in indices) for t in (self.texts, self.texts_ko))
-        return Pictures(self.x[chosen], None if self.labels is None else self.labels[chosen], texts, texts_ko)
+        return Pictures(
+            self.x[chosen], None if self.labels is None else self.labels[chosen], texts, texts_ko, self.checker
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ training does show, and a tenth of all pairs of other things. The held-out part 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -131,6 +131,21 @@ def parse(text: str) -> Caption:
     return caption
 
 
+def altered(caption: Caption) -> Iterator[Caption]:
+    """Every caption that differs in one word, but for those that say the same of two equal things."""
+    for place, thing in (("first", caption.first), ("second", caption.second)):
+        if thing is not None:
+            for kind, words in (("size", SIZES), ("colour", COLOURS), ("shape", SHAPES)):
+                others = (word for word in words if word != getattr(thing, kind))
+                yield from (caption._replace(**{place: thing._replace(**{kind: word})}) for word in others)  # type: ignore[arg-type]
+    if caption.second is not None:
+        x, y = RELATIONS[caption.relation]
+        for relation, direction in RELATIONS.items():
+            turned = caption.first == caption.second and direction == (-x, -y)
+            if relation != caption.relation and not turned:
+                yield caption._replace(relation=relation)
+
+
 # --- Drawing --------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +220,103 @@ def distance(shape: str, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np
     raise ValueError(f"{shape!r}: no such shape")
 
 
+# --- Reading a picture ----------------------------------------------------------------------------------------
+
+INK = 60.0
+"""Distance from white, in RGB, from which a pixel belongs to a thing."""
+SPECK = 5
+"""Pixels of ink that are overlooked: less than a third of the smallest cross."""
+STRAY = 75.0
+"""How far a thing's colour may lie from the one it is named by, in RGB; no two of the six are nearer than 104."""
+ROUGH = 0.3
+"""How much of a thing's area its cover may differ by from that of the shape it is read as."""
+SOLID = 0.8
+"""Share of its darkest pixels' distance from white at which a pixel shows the colour itself, not a softened edge."""
+
+
+class Seen(NamedTuple):
+    """A thing in a picture, and the (x, y) of its centre of mass in pixels."""
+
+    thing: Thing
+    x: float
+    y: float
+
+
+def read(picture: torch.Tensor) -> list[Seen] | None:
+    """The things in a picture (3, 32, 32) in [0, 1]; None where some ink is no thing that there is."""
+    from scipy import ndimage
+
+    rgb = picture.detach().cpu().double().mul(255).permute(1, 2, 0).numpy()  # (H, W, 3)
+    ink = np.linalg.norm(255 - rgb, axis=2)  # (H, W)
+    places, n = ndimage.label(ink > INK, np.ones((3, 3)))
+    found = []
+    for k in range(1, n + 1):
+        here = places == k
+        if here.sum() <= SPECK:
+            continue
+        seen = _thing(rgb, ink, here)
+        if seen is None:
+            return None
+        found.append(seen)
+    return found
+
+
+def _thing(rgb: np.ndarray, ink: np.ndarray, here: np.ndarray) -> Seen | None:
+    """What one patch of ink shows, by its colour and by the shape and size whose cover it comes nearest to."""
+    rest = np.pad(here, 1)
+    near = rest[:-2, 1:-1] | rest[2:, 1:-1] | rest[1:-1, :-2] | rest[1:-1, 2:] | here  # with its softened edge
+    solid = here & (ink >= SOLID * ink[here].max())
+    mean = rgb[solid].mean(0)
+    colour, distance_to_it = min(
+        ((name, float(np.linalg.norm(mean - values))) for name, values in COLOURS.items()), key=lambda pair: pair[1]
+    )
+    if distance_to_it > STRAY:
+        return None
+    axis = 255 - np.array(COLOURS[colour], float)
+    cover = np.clip((255 - rgb) @ axis / (axis @ axis), 0, 1) * near  # (H, W)
+    grid = np.arange(SIDE) + 0.5
+    x, y = float((cover.sum(0) @ grid) / cover.sum()), float((cover.sum(1) @ grid) / cover.sum())
+    fits = {(size, shape): _misfit(cover, shape, size, x, y) for size in SIZES for shape in SHAPES}
+    (size, shape), misfit = min(fits.items(), key=lambda pair: pair[1])
+    return Seen(Thing(size, colour, shape), x, y) if misfit < ROUGH else None
+
+
+def _misfit(cover: np.ndarray, shape: str, size: str, x: float, y: float) -> float:
+    """By how much of the shape's area the cover (H, W) differs from it, their centres of mass laid on each other."""
+    radius = SIZES[size]
+    grid = np.arange(SIDE) + 0.5
+
+    def drawn(x: float, y: float) -> np.ndarray:
+        u, v = grid[None, :] - x, grid[:, None] - y
+        return np.clip(0.5 - distance(shape, u, v, np.full((1, 1), radius)), 0, 1)
+
+    middle = drawn(SIDE / 2, SIDE / 2)
+    lower = float((middle.sum(1) @ grid) / middle.sum()) - SIDE / 2  # of a triangle's mass, below its centre
+    return float(abs(cover - drawn(x, y - lower)).sum() / middle.sum())
+
+
+def shows(text: str, picture: torch.Tensor) -> bool:
+    """Whether a picture (3, 32, 32) in [0, 1] shows what a caption says, and nothing else.
+
+    Every thing must have its size, colour and shape, and two of them lie as the caption says, more so than across.
+    Raises `BadData` where `text` is no caption.
+    """
+    caption, seen = parse(text), read(picture)
+    wanted = [thing for thing in (caption.first, caption.second) if thing]
+    if seen is None or sorted(s.thing for s in seen) != sorted(wanted):
+        return False
+    if caption.second is None:
+        return True
+    right, down = RELATIONS[caption.relation]
+
+    def lie(a: Seen, b: Seen) -> bool:
+        along = (a.x - b.x) * right + (a.y - b.y) * down
+        across = (a.x - b.x) * down + (a.y - b.y) * right
+        return (a.thing, b.thing) == (caption.first, caption.second) and along > abs(across)
+
+    return lie(*seen) or lie(*reversed(seen))
+
+
 # --- The data set ---------------------------------------------------------------------------------------------
 
 
@@ -219,7 +331,7 @@ def shapes(n_train: int = 20_000, n_test: int = 2_000, seed: int = 0) -> ImageDa
         index = np.where(single, rng.randint(n_single, size=n), rng.randint(n_single, len(allowed), size=n))
         chosen = [allowed[i] for i in index]
         texts, texts_ko = (tuple(caption.en for caption in chosen), tuple(caption.ko for caption in chosen))
-        return Pictures(draw(chosen, rng), None, texts, texts_ko)
+        return Pictures(draw(chosen, rng), None, texts, texts_ko, shows)
 
     train, test = part(n_train, held_out=False), part(n_test, held_out=True)
     return image_data("shapes", train, test, (), "Coloured shapes, drawn by this project; CC0 1.0")

@@ -22,6 +22,8 @@ NAMES = {
     *("UNet", "DModel", "DDIM", "DDIMPipeline", "DPM", "Solver", "SNR", "Diffusers", "ScoreSdeVePipeline"),
     *("ODE", "SDE", "RK", "VE", "VP", "sub"),
     *("hinge", "wgan", "gp", "min", "cosine", "linear", "epsilon", "paper", "ve", "vp"),
+    *("DALL", "CLIP", "GPT", "LMHeadModel", "VQModel", "CLIPModel", "transformers", "generate", "aMUSEd", "amused"),
+    *("top", "vq", "ema", "gumbel"),
 }
 
 
