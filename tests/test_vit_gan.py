@@ -233,7 +233,7 @@ def test_where_the_noise_enters(modulation, seeded):
     told = game.generator.told(z, y)
     h, w = game.generator.entering(told)
     places = game.generator.positions.expand_as(h)
-    shares = (z @ game.generator.shares.weight.T).view_as(h) if seeded else torch.zeros_like(h)
+    shares = (told @ game.generator.shares.weight.T).view_as(h) if seeded else torch.zeros_like(h)
     added = torch.zeros_like(h) if modulation else w[:, None]
     assert torch.allclose(h, places + shares + added, rtol=1e-4, atol=1e-5)
     tokens = game.generator.tokens(told)
@@ -329,7 +329,10 @@ def test_losses_by_hand():
     d, g = model.hinge(real, fake)
     assert float(d) == pytest.approx((0 + 1.5) / 2 + (0 + 1.25) / 2)
     assert float(g) == pytest.approx((3 - 0.25) / 2)
-    assert set(model.LOSSES.values()) == {model.non_saturating, model.hinge}
+    d, g = model.relativistic(real, fake)
+    assert float(d) == pytest.approx(-(log_sigmoid(5) + log_sigmoid(-0.75)) / 2)
+    assert float(g) == pytest.approx(-(log_sigmoid(-5) + log_sigmoid(0.75)) / 2)
+    assert set(model.LOSSES.values()) == {model.non_saturating, model.hinge, model.relativistic}
 
 
 def test_r1_of_a_linear_discriminator():
@@ -386,17 +389,19 @@ def test_without_further_rules_it_is_the_loss_alone():
 
 
 @pytest.mark.parametrize("augmented", [False, True])
-def test_the_generators_turn_moves_the_generator_alone(augmented):
+@pytest.mark.parametrize("loss", model.LOSSES)
+def test_the_generators_turn_moves_the_generator_alone(augmented, loss):
     game = made(beside=True)
-    _, turn = game.turns(Rules("hinge", augment=augmented))
-    z, y, u = torch.randn(6, 4), torch.arange(6) % 3, torch.rand(6, 4)
+    _, turn = game.turns(Rules(loss, augment=augmented))
+    z, y, u, real = torch.randn(6, 4), torch.arange(6) % 3, torch.rand(6, 8), pictures(6)
     assert {id(p) for p in turn.parameters()} == {id(p) for p in game.generator.parameters()}
     game.critics.eval()
-    loss = turn(z, y, u)
+    value = turn(z, y, u, real)
     fake = game.generator(z, y).detach()
-    scores = game.scores((augment(fake, u) if augmented else fake) / 2 + 0.5, y)
-    assert loss.item() == pytest.approx(-sum(s.mean().item() for s in scores.values()) / 2, rel=1e-3)
-    loss.backward()
+    seen = (augment(real, u[:, :4]), augment(fake, u[:, 4:])) if augmented else (real, fake)
+    of_real, of_fake = (torch.stack(list(game.scores(x / 2 + 0.5, y).values())) for x in seen)
+    assert value.item() == pytest.approx(model.LOSSES[loss](of_real, of_fake)[1].item(), rel=1e-3)
+    value.backward()
     assert all(p.grad is not None and float(p.grad.abs().max()) > 0 for p in game.generator.parameters())
 
 
@@ -405,7 +410,7 @@ def test_two_discriminators_are_both_to_be_convinced():
     assert list(game.critics) == ["convolutional", "vit"]
     real, fake, y = pictures(6), pictures(6, seed=2), torch.arange(6) % 3
     total, _ = game.turns(Rules())[0](real, fake, y, torch.rand(6, 16))
-    each = [model.hinge(critic(real, y), critic(fake, y))[0].item() for critic in game.critics.values()]
+    each = [model.relativistic(critic(real, y), critic(fake, y))[0].item() for critic in game.critics.values()]
     assert total.item() == pytest.approx(sum(each) / 2, rel=1e-4)
 
 
@@ -551,7 +556,7 @@ def test_the_counterpart_always_has_r1_which_goes_back_twice():
     real, fake, y = pictures(6), pictures(6, seed=2), torch.arange(6) % 3
     loss, _ = turn(real, fake, y, torch.rand(6, 16))
     critic = game.critics["vit"]
-    plain = model.hinge(critic(real, y), critic(fake, y))[0]
+    plain = model.relativistic(critic(real, y), critic(fake, y))[0]
     assert loss.item() == pytest.approx((plain + model.r1_penalty(critic, real, y)).item(), rel=1e-4)
     loss.backward()
     silent = {n for n, p in critic.named_parameters() if p.grad is None}

@@ -10,10 +10,9 @@ et al. (2020), arXiv:2005.00341: restarts. Radford et al. (2019): the transforme
 arXiv:2103.00020: CLIP. Ho and Salimans (2022), arXiv:2207.12598, and Gafni et al. (2022), arXiv:2203.13131: guidance.
 
 Deviations: the size, by a factor of ten thousand. Attention is full, not sparse, and places are learnt one by one, not as
-rows and columns, which makes the transformer GPT-2's net exactly. Codes may be nearest vectors instead of the relaxation;
-at first the decoder then sees part of the vector itself. All pixels share one b of the logit-Laplace distribution. A
-share of the pictures is shown without text, for guidance. Read in the order config, text, vae, transformer, samplers,
-clip, model, views; convert holds GPT-2's names of the same net.
+rows and columns, which makes the transformer GPT-2's net exactly. Codes may be nearest vectors instead of the relaxation. All
+pixels share one b of the logit-Laplace distribution. A share of the pictures is shown without text, for guidance. Read in
+the order config, text, vae, transformer, samplers, clip, model, views; convert holds GPT-2's names of the same net.
 """
 
 from playground.contract import Family, HubModel, Reference

@@ -118,11 +118,7 @@ class VQ(nn.Module):
         return ()
 
     def forward(self, z: Tensor, u: Tensor, soft: float) -> tuple[Tensor, Tensor, Tensor]:
-        """As `Gumbel.forward`, the cost being the commitment (van den Oord 2017, eq. 3); u is not used.
-
-        soft: share of z itself in what the decoder is given, so that coder and decoder learn to speak before they are
-        held to single codes.
-        """
+        """As `Gumbel.forward`, the cost being the commitment (van den Oord 2017, eq. 3); u and soft are not used."""
         codes = self.choose(z)
         e = vectors(self.codebook, codes)
         commitment = COMMITMENT * (z - e).square().mean((1, 2, 3))

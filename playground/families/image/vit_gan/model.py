@@ -27,7 +27,15 @@ def hinge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean(), -fake.mean()
 
 
-LOSSES = {"hinge": hinge, "non-saturating": non_saturating}
+def relativistic(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """By how much a real picture outscores a generated one of its class (Jolicoeur-Martineau 2018, arXiv:1807.00734).
+
+    Pair by pair, as Huang et al. (2024), arXiv:2501.05441, eq. 2: no generated picture can please by scoring what all do.
+    """
+    return F.softplus(fake - real).mean(), F.softplus(real - fake).mean()
+
+
+LOSSES = {"relativistic": relativistic, "hinge": hinge, "non-saturating": non_saturating}
 
 
 def r1_penalty(critic: nn.Module, real: Tensor, y: Tensor) -> Tensor:
@@ -46,7 +54,7 @@ def judged(critics: nn.ModuleDict, x: Tensor, y: Tensor) -> Tensor:
 class Rules:
     """The rules of the game: which loss, which penalties, whether pictures are augmented."""
 
-    loss: str = "hinge"
+    loss: str = "relativistic"
     r1: float = 0.0
     consistency: float = 0.0
     augment: bool = False
@@ -89,12 +97,16 @@ class GeneratorTurn(nn.Module):
         self._opponents = (critics,)  # in a tuple, so that their parameters are not this module's
         self.rules = rules
 
-    def forward(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        """z (B, latents), y (B,), u (B, 4) uniform. Returns the loss."""
+    def forward(self, z: Tensor, y: Tensor, u: Tensor, real: Tensor) -> Tensor:
+        """z (B, latents), y (B,), u (B, 8) uniform, real (B, C, H, W) in [-1, 1], of classes y. Returns the loss."""
         (critics,) = self._opponents
         fake = self.generator(z, y)
-        scores = judged(critics, augment(fake, u) if self.rules.augment else fake, y)
-        _, loss = LOSSES[self.rules.loss](scores, scores)
+        if self.rules.augment:
+            u_real, u_fake = u.chunk(2, dim=1)
+            real, fake = augment(real, u_real), augment(fake, u_fake)
+        with torch.no_grad():
+            score_real = judged(critics, real, y)
+        _, loss = LOSSES[self.rules.loss](score_real, judged(critics, fake, y))
         return loss
 
 

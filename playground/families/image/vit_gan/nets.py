@@ -175,8 +175,9 @@ def assembled(patches: Tensor, grid: int) -> Tensor:
 class ImplicitDecoder(nn.Module):
     """Section 3.2: a patch is a function of the place in it, x(u) = f(E_fou(u), y), the token y choosing the function.
 
-    f has two layers with a sine between them (Sitzmann 2020, arXiv:2006.09661). The first is linear in E_fou and y
-    apart, so that each is computed once, not once for every pixel of every token.
+    f has two layers with a sine between them (Sitzmann 2020, arXiv:2006.09661): the token shifts every wave, and says how
+    much of it there is. The first layer is linear in E_fou and y apart, so that each is computed once, not once for every
+    pixel of every token.
     """
 
     frequencies: Tensor
@@ -189,6 +190,8 @@ class ImplicitDecoder(nn.Module):
         self.register_buffer("frequencies", highest / 4 * torch.randn(2, hidden // 2))
         self.from_place = linear(hidden, hidden)
         self.from_token = linear(config.features, hidden)
+        self.strength = linear(config.features, hidden)
+        nn.init.ones_(self.strength.bias)
         self.out = linear(hidden, config.channels)
 
     def patches(self, y: Tensor, zoom: int = 1, reach: float = 1.0) -> Tensor:
@@ -202,7 +205,7 @@ class ImplicitDecoder(nn.Module):
         waves = 2 * math.pi * u @ self.frequencies  # (P, hidden / 2)
         e_fou = torch.cat([waves.sin(), waves.cos()], dim=1)  # (P, hidden)
         phase = self.from_place(e_fou) + self.from_token(y)[:, :, None]  # (B, L, P, hidden)
-        return self.out(phase.sin()).mT.unflatten(3, (height, width))
+        return self.out(self.strength(y)[:, :, None] * phase.sin()).mT.unflatten(3, (height, width))
 
     def forward(self, y: Tensor, zoom: int = 1) -> Tensor:
         return assembled(self.patches(y, zoom), self.config.grid)
@@ -257,9 +260,9 @@ class Generator(nn.Module):
         told = config.latents * (2 if labels else 1)
         self.mapping = nn.Sequential(linear(told, features), nn.GELU(), linear(features, features))
         self.positions = positions(places, features)
-        self.shares = nn.Linear(config.latents, places * features, bias=False) if config.seeded else None
+        self.shares = nn.Linear(told, places * features, bias=False) if config.seeded else None
         if self.shares is not None:
-            nn.init.normal_(self.shares.weight, std=config.latents**-0.5)
+            nn.init.normal_(self.shares.weight, std=told**-0.5)
         norm = SelfModulatedNorm if config.modulation else Norm
         self.blocks = nn.ModuleList(Block(features, config.heads, norm=norm) for _ in range(config.blocks))
         self.norm = norm(features)
@@ -272,13 +275,13 @@ class Generator(nn.Module):
     def entering(self, told: Tensor) -> tuple[Tensor, Tensor]:
         """h_0 (B, L, D), what enters the blocks, and w (B, D), what modulates them.
 
-        The paper's w = MLP(z) and h_0 = E_pos: a token begins with its place and nothing else. `seeded` adds to it a
-        linear map of z; without modulation w is added, here and nowhere else.
+        The paper's w = MLP(z) and h_0 = E_pos: a token begins with its place and nothing else. `seeded` adds to each a
+        share of all that is told; without modulation w is added, here and nowhere else.
         """
         w = self.mapping(told)
         h = self.positions.expand(len(w), -1, -1)
         if self.shares is not None:
-            h = h + self.shares(told[:, : self.config.latents]).view_as(h)
+            h = h + self.shares(told).view_as(h)
         return (h if self.config.modulation else h + w[:, None]), w
 
     def tokens(self, told: Tensor) -> Tensor:

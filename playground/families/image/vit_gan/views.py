@@ -160,8 +160,8 @@ def token_map(model: ViTGAN, scene: Scene, rows: int, label: int | None = None) 
         yield [*made, Sheet(pictures(decoder.alone(tokens)[0]), columns=side, title=alone)]
         return
     beyond = {
-        "en": "A token is a function of the place: each drawn as far again beyond its edges",
-        "ko": "토큰은 위치의 함수입니다. 조각의 가장자리 밖으로 같은 거리만큼 더 그린 모습",
+        "en": "A token is a function of the place: each drawn half a patch beyond its edges",
+        "ko": "토큰은 위치의 함수입니다. 조각의 가장자리 밖으로 패치 절반만큼 더 그린 모습",
     }
     finer = {
         "en": f"The whole with {ZOOM} points to a pixel's side, and the pixels it was trained on",
