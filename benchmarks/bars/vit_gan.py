@@ -1,7 +1,4 @@
-"""ViT-GAN: distance, and digits that are what was asked for, by a convolutional and by a ViT discriminator's teaching.
-
-The reference's discriminator is a ViT, so it stands beside ours of that kind.
-"""
+"""ViT-GAN: distance, and digits that are what was asked for, taught by a ViT and by a convolutional discriminator."""
 
 from __future__ import annotations
 
@@ -9,8 +6,8 @@ from benchmarks.quality import Bar, rfd_floor, samples
 from playground import metrics
 from playground.checkpoint import Checkpoint
 
-BY_VIT = "mnist-vit"
-"""Of ours and of the reference: the checkpoint whose discriminator is a ViT."""
+CONVOLUTIONAL = "mnist-convolutional"
+"""The checkpoint whose discriminator is convolutional. The reference's is a ViT, as the default one's."""
 
 
 def rfd(made: Checkpoint, n: int) -> float:
@@ -28,15 +25,23 @@ def real_read(n: int) -> float:
 
 
 BARS = (
-    Bar("rFD, convolutional discriminator", rfd, target=0.2, floor=rfd_floor, ours_only=True),
-    Bar("recognisable as asked", read_as_asked, "higher", target=0.9, floor=real_read, ours_only=True),
-    Bar("rFD, ViT discriminator", rfd, target=0.6, floor=rfd_floor, checkpoint=BY_VIT),
+    Bar("rFD", rfd, target=0.6, floor=rfd_floor),
+    Bar("recognisable as asked", read_as_asked, "higher", target=0.9, floor=real_read),
     Bar(
-        "recognisable as asked, ViT discriminator",
+        "rFD, convolutional discriminator",
+        rfd,
+        target=0.2,
+        floor=rfd_floor,
+        ours_only=True,
+        checkpoint=CONVOLUTIONAL,
+    ),
+    Bar(
+        "recognisable as asked, convolutional discriminator",
         read_as_asked,
         "higher",
         target=0.9,
         floor=real_read,
-        checkpoint=BY_VIT,
+        ours_only=True,
+        checkpoint=CONVOLUTIONAL,
     ),
 )

@@ -62,11 +62,11 @@ def histogram(model: ViTGAN, scene: Scene) -> Iterator[list[Output]]:
         middles = ((edges[1:] + edges[:-1]) / 2).tolist()
         counts = {name: (middles, torch.histogram(s, edges).hist.tolist()) for name, s in scores.items()}
         made.append(Curve(counts, x_label, y_label, KINDS[kind], style="bars"))
-        middle = together.median()
-        right = float((scores["real"] > middle).float().mean() + (scores["generated"] <= middle).float().mean()) / 2
+        found = 100 * float((scores["real"] > scores["generated"]).float().mean())
         said = {
-            "en": f"The {KINDS[kind]['en']} tells {100 * right:.0f}% apart (50% is a perfect forger).",
-            "ko": f"{KINDS[kind]['ko']}가 가려낸 비율: {100 * right:.0f}% (50%이면 완벽한 위조입니다).",
+            "en": f"Of a real and a generated picture of the same class, the {KINDS[kind]['en']} finds the real one "
+            f"{found:.0f}% of the time (50%: a perfect forger).",
+            "ko": f"같은 클래스의 진짜와 생성된 그림 가운데 {KINDS[kind]['ko']}가 진짜를 찾아낸 비율: {found:.0f}% (50%이면 완벽한 위조입니다).",
         }
         made.append(Words(said))
     if len(of_real) == 2:
