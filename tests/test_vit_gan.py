@@ -263,7 +263,8 @@ def test_an_implicit_patch_is_a_function_of_the_place():
     angle = 2 * math.pi * torch.tensor([-2 / 3, -2 / 3]) @ decoder.frequencies
     weight = torch.cat([decoder.from_place.weight, decoder.from_token.weight], dim=1)
     inside = weight @ torch.cat([angle.sin(), angle.cos(), y[1, 5]]) + decoder.from_place.bias + decoder.from_token.bias
-    assert torch.allclose(coarse[1, 5, :, 0, 0], decoder.out(inside.sin()), rtol=1e-3, atol=1e-5)
+    strength = decoder.strength.weight @ y[1, 5] + decoder.strength.bias
+    assert torch.allclose(coarse[1, 5, :, 0, 0], decoder.out(strength * inside.sin()), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", list(nets.DECODERS))
@@ -335,29 +336,32 @@ def test_losses_by_hand():
     assert set(model.LOSSES.values()) == {model.non_saturating, model.hinge, model.relativistic}
 
 
-def test_r1_of_a_linear_discriminator():
-    critic = nn.Module()
-    critic.w = nn.Parameter(torch.randn(64))
-    critic.forward = lambda x, y: x.flatten(1) @ critic.w
-    penalty = model.r1_penalty(critic, pictures(6), torch.zeros(6, dtype=torch.int64))
-    assert penalty.item() == pytest.approx(float(critic.w.detach().square().sum()) / 2, rel=1e-5)
-    penalty.backward()
-    assert torch.allclose(critic.w.grad, critic.w.detach(), rtol=1e-4)
+def steepness(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    return model.steepness(critic(x, y), x)
+
+
+def test_steepness_of_a_linear_discriminator():
+    w = nn.Parameter(torch.randn(64))
+    found = steepness(lambda x, y: x.flatten(1) @ w, pictures(6), torch.zeros(6, dtype=torch.int64))
+    assert torch.allclose(found, w.detach().square().sum().expand(6) / 2, rtol=1e-5)
+    found.mean().backward()
+    assert torch.allclose(w.grad, w.detach(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("attention", ["l2", "dot"])
-def test_r1_goes_back_twice_through_the_transformer(attention):
+def test_steepness_goes_back_twice_through_the_transformer(attention):
     """Its gradient equals what a small step in some direction of all weights changes."""
     critic = made(attention=attention, spectral_norm="none").critics["vit"].double()
     x, y = pictures(3).double(), torch.tensor([0, 1, 2])
-    model.r1_penalty(critic, x, y).backward()
+    steepness(critic, x, y).mean().backward()
     step = [1e-5 * torch.randn_like(p) for p in critic.parameters()]
     told = sum(float((p.grad * s).sum()) for p, s in zip(critic.parameters(), step, strict=True) if p.grad is not None)
     values = []
     for sign in (1, -2):
         for p, s in zip(critic.parameters(), step, strict=True):
             p.data += sign * s
-        values.append(float(model.r1_penalty(critic, x, y)))
+        values.append(float(steepness(critic, x, y).mean()))
     assert told == pytest.approx((values[0] - values[1]) / 2, rel=1e-5)
     assert abs(told) > 1e-9
 
@@ -366,16 +370,16 @@ def test_the_discriminators_turn_is_the_loss_plus_what_the_rules_add():
     game = made(spectral_norm="none")
     real, fake, y, u = pictures(6), pictures(6, seed=2), torch.arange(6) % 3, torch.rand(6, 16)
     critic = game.critics["vit"]
-    rules = Rules("hinge", r1=0.5, consistency=3.0, augment=True)
+    rules = Rules("hinge", r1=0.5, r2=0.25, consistency=3.0, augment=True)
     total, scores = game.turns(rules)[0](real, fake, y, u)
     seen = {"real": augment(real, u[:, :4]), "fake": augment(fake, u[:, 4:8])}
     again = {"real": augment(seen["real"], u[:, 8:12]), "fake": augment(seen["fake"], u[:, 12:])}
     d_real, d_fake = critic(seen["real"], y), critic(seen["fake"], y)
     bcr = sum((critic(again[k], y) - critic(seen[k], y)).square().mean() for k in seen)
-    r1 = model.r1_penalty(critic, seen["real"], y)
-    expected = model.hinge(d_real, d_fake)[0] + 3 * bcr + 0.5 * r1
+    r1, r2 = (steepness(critic, seen[k], y).mean() for k in ("real", "fake"))
+    expected = model.hinge(d_real, d_fake)[0] + 3 * bcr + 0.5 * r1 + 0.25 * r2
     assert total.item() == pytest.approx(expected.item(), rel=1e-4)
-    assert min(bcr.item(), r1.item()) > 1e-4
+    assert min(bcr.item(), r1.item(), r2.item()) > 1e-4
     assert scores["D(real)"].item() == pytest.approx(d_real.mean().item(), rel=1e-3)
     assert scores["D(fake)"].item() == pytest.approx(d_fake.mean().item(), rel=1e-3)
 
@@ -550,14 +554,14 @@ def test_the_library_itself_loads_the_counterparts_discriminator(tmp_path):
     assert torch.allclose(game.scores(x, y)["vit"], scores, rtol=1e-4, atol=1e-6)
 
 
-def test_the_counterpart_always_has_r1_which_goes_back_twice():
+def test_r1_goes_back_twice_through_the_counterpart():
     _, game = counterpart()
-    turn, _ = game.turns(Rules())
+    turn, _ = game.turns(Rules(r1=1.0))
     real, fake, y = pictures(6), pictures(6, seed=2), torch.arange(6) % 3
     loss, _ = turn(real, fake, y, torch.rand(6, 16))
     critic = game.critics["vit"]
     plain = model.relativistic(critic(real, y), critic(fake, y))[0]
-    assert loss.item() == pytest.approx((plain + model.r1_penalty(critic, real, y)).item(), rel=1e-4)
+    assert loss.item() == pytest.approx((plain + steepness(critic, real, y).mean()).item(), rel=1e-4)
     loss.backward()
     silent = {n for n, p in critic.named_parameters() if p.grad is None}
     assert not silent

@@ -30,7 +30,10 @@ class Recipe:
     decay_from: float = knob(
         0.3, "Learning rates fall to 0 from this share of the run on", "학습률을 낮추기 시작하는 시점(비율)", 0, 1
     )
-    r1: float = knob(1.0, "Weight of the R1 penalty", "R1 벌점의 가중치", 0, 1000)
+    r1: float = knob(
+        1.0, "Weight of R1: no slope at real pictures", "R1의 가중치: 진짜 그림에서의 기울기 벌점", 0, 1000
+    )
+    r2: float = knob(1.0, "Weight of R2: none at generated ones", "R2의 가중치: 생성된 그림에서의 기울기 벌점", 0, 1000)
     consistency: float = knob(0.0, "Weight of the balanced consistency (bCR)", "균형 일관성(bCR)의 가중치", 0, 1000)
     augment: bool = knob(False, "DiffAugment: shift and cut out", "DiffAugment: 이동과 지우기")
     average: float = knob(
@@ -44,7 +47,7 @@ def train(model: Game, data: Data, recipe: Recipe, run: Run) -> Iterator[Progres
     critics, generator = model.critics.parameters(), model.generator.parameters()
     d_optimizer = run.keep("d_optimizer", Adam(critics, recipe.discriminator_rate, betas, eps=ROUNDING))
     g_optimizer = run.keep("g_optimizer", Adam(generator, recipe.generator_rate, betas, eps=ROUNDING))
-    d_turn, g_turn = model.turns(Rules(recipe.loss, recipe.r1, recipe.consistency, recipe.augment))
+    d_turn, g_turn = model.turns(Rules(recipe.loss, recipe.r1, recipe.r2, recipe.consistency, recipe.augment))
     d_objective, g_objective = run.distribute(d_turn), run.distribute(g_turn)
 
     for step, (real, labels) in run.batches(data, phase="train", steps=recipe.steps):
@@ -102,7 +105,7 @@ PRESETS = (
             "ko": "제공된 체크포인트를 만든 설정: 트랜스포머 둘을 코어 하나로 한 시간 학습합니다.",
         },
         dataset="mnist",
-        recipe={"steps": 12000, "precision": "bf16"},
+        recipe={"steps": 10000, "precision": "bf16"},
     ),
     Preset(
         "broken",
@@ -112,7 +115,14 @@ PRESETS = (
         },
         dataset="digits",
         config={"features": 64, "critic_features": 64, "attention": "dot", "spectral_norm": "none", "overlap": False},
-        recipe={"batch_size": 32, "average": 0.99, "loss": "non-saturating", "r1": 0.0, "discriminator_rate": 2e-3},
+        recipe={
+            "batch_size": 32,
+            "average": 0.99,
+            "loss": "non-saturating",
+            "r1": 0.0,
+            "r2": 0.0,
+            "discriminator_rate": 2e-3,
+        },
         minutes=1.0,
     ),
 )

@@ -2,12 +2,12 @@
 
 The discriminator is `ViTForImageClassification`: its logit of a class is the score of a picture as that class. The
 library has no generator of pictures, so one is put together here from its `ViTLayer` blocks, and saved and loaded as its
-own models are. Neither has spectral norm or any other part of the paper; R1 keeps the discriminator's slope in check.
+own models are. Neither has spectral norm or any other part of the paper.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,13 +16,10 @@ from transformers import ViTConfig, ViTForImageClassification, ViTPreTrainedMode
 from transformers.models.vit.modeling_vit import ViTLayer
 
 from playground.contract import BadSetting, fact, knob
-from playground.families.image.vit_gan import Game, Rules
-from playground.families.image.vit_gan.model import DiscriminatorTurn, GeneratorTurn
+from playground.families.image.vit_gan import Game
 
 __all__ = ["Config", "Model", "load", "save"]
 
-R1 = 1.0
-"""Weight of the R1 penalty where the recipe names none."""
 FIRST_SPREAD = 0.05
 """Standard deviation of the first weights; the library's 0.02 is meant for tokens of 768 numbers."""
 
@@ -113,9 +110,6 @@ class Model(Game):
         library = config.library()
         critics = nn.ModuleDict({"vit": ViTCritic(net or ViTForImageClassification(library))})
         super().__init__(config, generator or ViTGenerator(library, config.latents), critics)
-
-    def turns(self, rules: Rules) -> tuple[DiscriminatorTurn, GeneratorTurn]:
-        return super().turns(replace(rules, r1=rules.r1 or R1))
 
 
 def save(model: Model, folder: Path) -> None:

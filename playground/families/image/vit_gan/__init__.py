@@ -13,8 +13,8 @@ config.py holds the switches, nets.py the nets, model.py the game, views.py what
 
 Deviations: the class is told to both players (joined to z; by projection in the score). So told, generators as small as
 these learn one picture of each class and ignore z, unless each token begins with a share of all that is told beside its
-place (`seeded`). The default loss compares pairs, with R1 (Huang et al. 2024, arXiv:2501.05441): these small nets learn
-by it in minutes what they do not by the paper's in hours. In a patch the token sets the strength of each wave besides
+place (`seeded`). The default loss compares pairs, with R1 and R2 (Huang et al. 2024, arXiv:2501.05441): these small nets
+learn by it in minutes what they do not by the paper's in hours. In a patch the token sets the strength of each wave besides
 its phase. Attention by distance begins with smaller queries, or no token would hear of another. The generator's average
 draws.
 """

@@ -38,11 +38,13 @@ def relativistic(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
 LOSSES = {"relativistic": relativistic, "hinge": hinge, "non-saturating": non_saturating}
 
 
-def r1_penalty(critic: nn.Module, real: Tensor, y: Tensor) -> Tensor:
-    """Mescheder (2018), arXiv:1801.04406, eq. 9, without its weight: half the squared slope at real pictures."""
-    real = real.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(critic(real, y).sum(), real, create_graph=True)
-    return 0.5 * slope.flatten(1).square().sum(1).mean()
+def steepness(scores: Tensor, x: Tensor) -> Tensor:
+    """Half the squared slope of each score (B,) at its picture (B, C, H, W): (B,), to be learnt from in its turn.
+
+    Mescheder (2018), arXiv:1801.04406: its mean is R1 (eq. 9) at real pictures and R2 (eq. 10) at generated ones.
+    """
+    (slope,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
+    return 0.5 * slope.flatten(1).square().sum(1)
 
 
 def judged(critics: nn.ModuleDict, x: Tensor, y: Tensor) -> Tensor:
@@ -56,6 +58,7 @@ class Rules:
 
     loss: str = "relativistic"
     r1: float = 0.0
+    r2: float = 0.0
     consistency: float = 0.0
     augment: bool = False
 
@@ -74,6 +77,7 @@ class DiscriminatorTurn(nn.Module):
         u_seen, u_again = u.view(len(u), 4, 4).transpose(0, 1).flatten(0, 1).chunk(2)  # (2B, 4) each
         if rules.augment:
             x = augment(x, u_seen)
+        x.requires_grad_(bool(rules.r1 or rules.r2))
         if rules.consistency:
             scores, again = judged(self.critics, torch.cat([x, augment(x, u_again)]), y.repeat(4)).chunk(2, dim=1)
         else:
@@ -82,9 +86,9 @@ class DiscriminatorTurn(nn.Module):
         loss, _ = LOSSES[rules.loss](score_real, score_fake)
         # bCR (Zhao 2020, arXiv:2002.04724): a picture and its augmented self should score alike.
         loss = loss + rules.consistency * 2 * (scores - again).square().mean()
-        if rules.r1:
-            penalties = [r1_penalty(critic, x[: len(real)], y) for critic in self.critics.values()]
-            loss = loss + rules.r1 * torch.stack(penalties).mean()
+        if x.requires_grad:
+            at_real, at_fake = torch.stack([steepness(each, x) for each in scores]).chunk(2, dim=1)
+            loss = loss + rules.r1 * at_real.mean() + rules.r2 * at_fake.mean()
         return loss, {"D(real)": score_real.mean().detach(), "D(fake)": score_fake.mean().detach()}
 
 
