@@ -23,7 +23,8 @@ NAMES = {
     *("ODE", "SDE", "RK", "VE", "VP", "sub"),
     *("hinge", "wgan", "gp", "min", "cosine", "linear", "epsilon", "paper", "ve", "vp"),
     *("DALL", "CLIP", "GPT", "LMHeadModel", "VQModel", "CLIPModel", "transformers", "generate", "aMUSEd", "amused"),
-    *("top", "vq", "ema", "gumbel"),
+    *("top", "vq", "ema", "gumbel", "DiffusionPipeline"),
+    *("ViT", "LayerNorm", "Transformers", "ViTForImageClassification", "ViTLayer", "bCR"),
 }
 
 

@@ -176,8 +176,9 @@ class ImplicitDecoder(nn.Module):
     """Section 3.2: a patch is a function of the place in it, x(u) = f(E_fou(u), y), the token y choosing the function.
 
     f has two layers with a sine between them (Sitzmann 2020, arXiv:2006.09661): the token shifts every wave, and says how
-    much of it there is. The first layer is linear in E_fou and y apart, so that each is computed once, not once for every
-    pixel of every token.
+    much of it there is. It begins by the second alone: shifted from the start, generators came to draw one picture of a
+    class. The first layer is linear in E_fou and y apart, so that each is computed once, not once for every pixel of
+    every token.
     """
 
     frequencies: Tensor
@@ -190,8 +191,9 @@ class ImplicitDecoder(nn.Module):
         self.register_buffer("frequencies", highest / 4 * torch.randn(2, hidden // 2))
         self.from_place = linear(hidden, hidden)
         self.from_token = linear(config.features, hidden)
+        nn.init.zeros_(self.from_token.weight)
         self.strength = linear(config.features, hidden)
-        nn.init.ones_(self.strength.bias)
+        nn.init.zeros_(self.strength.bias)
         self.out = linear(hidden, config.channels)
 
     def patches(self, y: Tensor, zoom: int = 1, reach: float = 1.0) -> Tensor:
