@@ -193,7 +193,6 @@ class ImplicitDecoder(nn.Module):
         self.from_token = linear(config.features, hidden)
         nn.init.zeros_(self.from_token.weight)
         self.strength = linear(config.features, hidden)
-        nn.init.zeros_(self.strength.bias)
         self.out = linear(hidden, config.channels)
 
     def patches(self, y: Tensor, zoom: int = 1, reach: float = 1.0) -> Tensor:
