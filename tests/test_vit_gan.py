@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from playground import registry, staging
+from playground import controls, registry, staging
 from playground.augmentation import augment
 from playground.checkpoint import Checkpoint
 from playground.contract import BadSetting, DataInfo, configure
@@ -524,14 +524,22 @@ def test_two_discriminators_are_shown_side_by_side():
     assert len(shown(only, "histogram")) == 2
 
 
-def test_ones_own_picture_is_looked_at_as_the_class_it_is_taken_for():
+def test_held_out_pictures_looked_at_are_of_the_class_that_is_chosen():
+    (sheet,) = shown(made(classes=10), "looks", rows=4, label=3)
+    assert [caption for caption in sheet.captions if caption] == ["3"] * 4
+
+
+@pytest.mark.parametrize("label", [2, controls.EACH_IN_TURN])
+def test_ones_own_picture_is_looked_at_as_the_class_that_is_chosen(label):
     game = made(classes=10)
     picture = torch.rand(1, 8, 8)
-    sheet, said = shown(game, "looks", picture=picture)
-    scores = game.scores(picture.expand(10, 1, 8, 8), torch.arange(10))["vit"]
-    assert f"D(x) = {float(scores.max()):.2f}, taken for {int(scores.argmax())}" in said.text["en"]
-    steep = views.slope(game.critics["vit"], 2 * picture[None] - 1, scores.argmax()[None])
-    assert torch.allclose(sheet.pictures[1], steep[0] / steep.max(), rtol=1e-3)
+    (sheet,) = shown(game, "looks", picture=picture, label=label)
+    judged = torch.arange(10) if label == controls.EACH_IN_TURN else torch.tensor([label])
+    assert [caption for caption in sheet.captions if caption] == [str(int(c)) for c in judged]
+    rows = sheet.pictures.unflatten(0, (len(judged), -1))
+    assert torch.equal(rows[:, 0], picture.expand(len(judged), -1, -1, -1))
+    steep = views.slope(game.critics["vit"], 2 * rows[:, 0] - 1, judged)
+    assert torch.allclose(rows[:, 1], steep / steep.amax((1, 2, 3), keepdim=True), rtol=1e-3)
 
 
 # --- The counterpart ------------------------------------------------------------------------------------------

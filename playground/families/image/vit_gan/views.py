@@ -43,10 +43,13 @@ def generate(
 # --- The discriminators ---------------------------------------------------------------------------------------
 
 
-def held_out(model: ViTGAN, scene: Scene, n: int) -> tuple[Tensor, Tensor]:
-    """n held-out pictures (n, C, H, W) with their classes (n,), as the model is told them."""
+def held_out(model: ViTGAN, scene: Scene, n: int, label: int | None = None) -> tuple[Tensor, Tensor]:
+    """n held-out pictures (n, C, H, W), of one class if it is named, and their classes (n,) as the model is told them."""
     examples = scene.examples()
-    x, y = examples.batch(torch.randperm(len(examples), generator=scene.rng)[:n])
+    order = torch.randperm(len(examples), generator=scene.rng)
+    if label not in (None, controls.EACH_IN_TURN) and examples.labels is not None:
+        order = order[examples.labels[order] == label]
+    x, y = examples.batch(order[:n])
     return x, model.classes(y, len(x))
 
 
@@ -99,19 +102,18 @@ def slope(critic: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return gradient.norm(dim=1, keepdim=True)
 
 
-def looks(model: ViTGAN, scene: Scene, picture: Tensor | None, rows: int) -> Iterator[list[Output]]:
-    config, said = model.config, []
+def looks(
+    model: ViTGAN, scene: Scene, picture: Tensor | None, rows: int, label: int | None = None
+) -> Iterator[list[Output]]:
+    """label: the class that a picture of one's own is judged as, and that held-out ones are of."""
+    config = model.config
     if picture is None:
-        x, y = held_out(model, scene, rows)
+        x, y = held_out(model, scene, rows, label)
     else:
-        every = torch.arange(max(1, config.labels))
-        by_class = model.scores(picture.expand(len(every), -1, -1, -1), every)
-        x, y = picture[None], sum(by_class.values()).argmax()[None]  # type: ignore[union-attr]
-        for kind, scores in by_class.items():
-            taken = scene.info.class_names[int(scores.argmax())] if config.labels else ""
-            en, ko = (f", taken for {taken}", f", {taken}(으)로 봄") if taken else ("", "")
-            told = f"D(x) = {float(scores.max()):.2f}"
-            said.append(Words({"en": f"{KINDS[kind]['en']}: {told}{en}", "ko": f"{KINDS[kind]['ko']}: {told}{ko}"}))
+        # Scores of one class cannot be compared with another's, so there is no class that a picture is taken for.
+        n = scene.info.classes if label == controls.EACH_IN_TURN else 1
+        x, y = picture.expand(n, -1, -1, -1), model.classes(controls.labels_for(label, n, scene.info), n)
+    captions = controls.captions(y, scene.info) if config.labels else [""] * len(x)
     columns, names = [x], [{"en": "picture", "ko": "그림"}]
     for kind, critic in model.critics.items():
         columns.append(shaded(slope(critic, 2 * x - 1, y), x))
@@ -122,7 +124,15 @@ def looks(model: ViTGAN, scene: Scene, picture: Tensor | None, rows: int) -> Ite
                 columns.append(shaded(F.interpolate(cells, x.shape[2:]), x))
                 names.append({"en": f"rollout to block {i}", "ko": f"블록 {i}까지의 롤아웃"})
     title = {language: " · ".join(name[language] for name in names) for language in ("en", "ko")}
-    yield [Sheet(torch.stack(columns, dim=1).flatten(0, 1), columns=len(columns), title=title), *said]
+    beside = [""] * (len(columns) - 1)
+    yield [
+        Sheet(
+            torch.stack(columns, dim=1).flatten(0, 1),
+            [text for caption in captions for text in (caption, *beside)],
+            len(columns),
+            title,
+        )
+    ]
 
 
 def shaded(weight: Tensor, x: Tensor) -> Tensor:
@@ -235,10 +245,11 @@ VIEWS = (
         {"en": "Where it looks", "ko": "판별자의 시선"},
         {
             "en": "Which pixels change the score, and for a ViT which patches reach its class token by attention (rollout). "
-            "Two discriminators are shown side by side.",
-            "ko": "점수를 바꾸는 픽셀과, ViT라면 어텐션을 통해 클래스 토큰에 이르는 패치(롤아웃)입니다. 판별자가 둘이면 나란히 보여 줍니다.",
+            "Two discriminators are shown side by side. Your own picture is judged as the class you choose.",
+            "ko": "점수를 바꾸는 픽셀과, ViT라면 어텐션을 통해 클래스 토큰에 이르는 패치(롤아웃)입니다. 판별자가 둘이면 나란히 보여 줍니다. "
+            "내 그림은 고른 클래스의 그림으로 판정합니다.",
         },
-        (controls.picture(), _rows(6), controls.seed()),
+        (controls.picture(), controls.label(), _rows(6), controls.seed()),
         looks,
     ),
     View(
