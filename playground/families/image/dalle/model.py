@@ -15,7 +15,7 @@ from playground.families.image.dalle.text import Text
 from playground.families.image.dalle.transformer import Transformer
 from playground.families.image.dalle.vae import DiscreteVAE
 
-LIKELY = Choice(temperature=1.0, top_k=0, top_p=0.95, guidance=1.0)
+LIKELY = Choice(temperature=0.5, top_k=0, top_p=0.95, guidance=0.5)
 """How codes are chosen where nobody asks for another way."""
 
 

@@ -336,7 +336,9 @@ TEXT_OR_OWN = Control(
     "text", "text", {"en": "Text (empty: the picture's own)", "ko": "글 (비우면 그림의 설명)"}, default=""
 )
 GUIDANCE = _number("guidance", "Guidance w", "유도 강도 w", LIKELY.guidance, 0.0, 10, 0.25)
-TEMPERATURE = _number("temperature", "Temperature (0: the likeliest)", "온도 (0: 가장 그럴듯한 것)", 1.0, 0, 2, 0.05)
+TEMPERATURE = _number(
+    "temperature", "Temperature (0: the likeliest)", "온도 (0: 가장 그럴듯한 것)", LIKELY.temperature, 0, 2, 0.05
+)
 TOP_P = _number(
     "top_p",
     "Only the likeliest that have this share (top-p)",
