@@ -124,6 +124,9 @@ class Game(nn.Module):
     config: `latents` and `labels`, how many classes the players are told, 0 for none.
     """
 
+    generator: Any
+    average: Any
+
     def __init__(self, config: Any, generator: nn.Module, critics: nn.ModuleDict):
         super().__init__()
         self.config = config

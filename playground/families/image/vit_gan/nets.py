@@ -6,7 +6,7 @@ Dimension letters: B pictures, L tokens (one a patch), D numbers in a token, h h
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -253,6 +253,8 @@ DECODERS = {"implicit": ImplicitDecoder, "plain": PlainDecoder, "convolutional":
 class Generator(nn.Module):
     """Noise (B, latents) and classes (B,) to pictures (B, C, H, W) in [-1, 1]."""
 
+    decoder: Any  # one of DECODERS
+
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
@@ -325,12 +327,14 @@ class Head(nn.Module):
 class ViT(nn.Module):
     """Pictures (B, C, H, W) in [-1, 1] and classes (B,) to scores (B,), any real number, high for real."""
 
+    blocks: Any  # of Block
+
     def __init__(self, config: Config):
         super().__init__()
         features, kind = config.critic_features, config.spectral_norm
         stride = (config.height // config.critic_grid, config.width // config.critic_grid)
         # Section 3.1: each patch reaches half a patch beyond its edges; there are as many as before.
-        reach = tuple(side // 2 if config.overlap else 0 for side in stride)
+        reach = (stride[0] // 2, stride[1] // 2) if config.overlap else (0, 0)
         size = (stride[0] + 2 * reach[0], stride[1] + 2 * reach[1])
         self.patches = bounded(nn.Conv2d(config.channels, features, size, stride, reach), kind)
         self.first = nn.Parameter(torch.zeros(1, 1, features))  # x_class
