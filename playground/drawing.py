@@ -168,7 +168,10 @@ def sheet_image(sheet: Sheet, min_side: int = 96, max_width: int = 800) -> Image
     if n == 0:
         return Image.new("RGBA", (1, 1))
     columns = grid_columns(n, sheet.columns)
-    scale = max(1, min(math.ceil(min_side / max(height, width)), max_width // (columns * width)))
+    widest = max_width // (columns * width)
+    scale = max(1, min(math.ceil(min_side / max(height, width)), widest))
+    if scale < widest and any(len(_broken(c, font(15), scale * width)) > 2 for c in sheet.captions[:n]):
+        scale += 1  # room for what there is to read
     tile_w, tile_h = width * scale, height * scale
     gap = 2 if scale * width < 40 and not sheet.captions else max(4, tile_w // 20)
     size = max(11, min(15, tile_w // 6))
@@ -193,8 +196,16 @@ def sheet_png(sheet: Sheet, metadata: Mapping[str, Any] | None = None, min_side:
     return png_bytes(sheet_image(sheet, min_side), metadata)
 
 
-def _wrapped(text: str, face: Any, width: int, most: int = 2) -> list[str]:
+def _wrapped(text: str, face: Any, width: int, most: int = 3) -> list[str]:
     """`text` in at most `most` lines that fit `width` pixels; what does not fit is cut off with an ellipsis."""
+    lines = _broken(text, face, width)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    return [_cut(line, face, width) for line in lines]
+
+
+def _broken(text: str, face: Any, width: int) -> list[str]:
+    """`text` in lines of `width` pixels, broken between words."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -202,9 +213,7 @@ def _wrapped(text: str, face: Any, width: int, most: int = 2) -> list[str]:
             lines.append(word)
         else:
             lines[-1] = longer
-    if len(lines) > most:
-        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
-    return [_cut(line, face, width) for line in lines]
+    return lines
 
 
 def _cut(line: str, face: Any, width: int) -> str:
