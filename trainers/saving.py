@@ -236,18 +236,14 @@ def export(folder: Path, out: Path) -> Path:
 
 
 def first_picture(made: checkpoints.Checkpoint) -> dict[str, bytes]:
-    """The first sheet, field or sound that the generating view makes, by file name; empty where it makes none.
-
-    A sound is a recording and its picture; a mel is sounded by no model.
-    """
-    from playground import drawing, sounding, staging
+    """The first sheet, recording or field that the generating view makes, by file name; empty where it makes none."""
+    from playground import drawing, staging
 
     for output in staging.draw(staging.view(made), made.model, made.config, staging.scene(made), {}):
         if isinstance(output, Sheet):
             return {"preview.png": drawing.sheet_png(output)}
-        heard = sounding.plainly(output)
-        if isinstance(heard, Audio):
-            return {"preview.wav": drawing.wav_bytes(heard), "preview.png": drawing.sound_png(output)}
+        if isinstance(output, Audio):
+            return {"preview.wav": drawing.wav_bytes(output)}
         if isinstance(output, Field):
             return {"preview.svg": drawing.field_svg(output.at(-1)).encode()}
     return {}
