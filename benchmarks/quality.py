@@ -210,6 +210,20 @@ def _draw(made: checkpoint.Checkpoint, n: int, batch: int, options: dict[str, An
     return torch.cat(parts), labels
 
 
+def rfd(made: checkpoint.Checkpoint, n: int) -> float:
+    return metrics.rfd(samples(made, n)[0])
+
+
+def read_as_asked(made: checkpoint.Checkpoint, n: int) -> float:
+    """Share read with over 0.95 confidence as the class asked for; as any digit where the model takes no class."""
+    return metrics.recognisable(*samples(made, n)).share
+
+
+def real_read(n: int) -> float:
+    """The same share of real test pictures."""
+    return float(metrics.statistics()["share_as_asked"])
+
+
 def rfd_floor(n: int) -> float | None:
     """rFD of n real training pictures, where it is stored."""
     return metrics.rfd_floor(n) if n in frechet.FLOORS else None

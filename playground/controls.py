@@ -38,6 +38,25 @@ def picture(name: str = "picture") -> Control:
     return Control(name, "picture", {"en": "Your picture", "ko": "내 그림"})
 
 
+def rows(default: int) -> Control:
+    """How many rows of pictures to make: `rows`."""
+    return Control("rows", "number", {"en": "Rows", "ko": "줄 수"}, default=default, low=1, high=10, step=1)
+
+
+def spread() -> Control:
+    """What the noise z is multiplied by: `spread`, below 1 for safer and more alike pictures."""
+    return Control("spread", "number", {"en": "Spread of z", "ko": "z의 퍼짐"}, default=1.0, low=0, high=2, step=0.05)
+
+
+def average() -> Control:
+    """Whether a generator's slow average draws, or the generator itself: `average`."""
+    choices: tuple[tuple[Text, bool], ...] = (
+        ({"en": "averaged generator", "ko": "평균 생성자"}, True),
+        ({"en": "generator as it is", "ko": "현재 생성자"}, False),
+    )
+    return Control("average", "choice", {"en": "Drawn by", "ko": "그리는 쪽"}, default=True, choices=choices)
+
+
 def _classes(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
     each: tuple[Text, int] = ({"en": "each in turn", "ko": "차례로 모두"}, EACH_IN_TURN)
     return [each, *(({"en": name, "ko": name}, index) for index, name in enumerate(info.class_names))]

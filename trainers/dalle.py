@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam, AdamW, Optimizer
 
+from playground.augmentation import gathered
 from playground.contract import Data, Examples, Preset, Progress, knob
 from playground.families.image.dalle import DALLE
 from playground.families.image.dalle.text import captions_of
@@ -134,8 +135,7 @@ def moved(x: Tensor, most: int, run: Run) -> Tensor:
     down, right = ((2 * most + 1) * run.rand(len(x), 2)).long().sub(most).unbind(1)  # (B,) each
     rows = (torch.arange(height, device=x.device) - down[:, None]).clamp(0, height - 1)  # (B, H)
     columns = (torch.arange(width, device=x.device) - right[:, None]).clamp(0, width - 1)  # (B, W)
-    which = torch.arange(len(x), device=x.device)[:, None, None]
-    return x.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return gathered(x, rows, columns)
 
 
 def cosine(step: int, steps: int) -> float:

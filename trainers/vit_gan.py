@@ -110,8 +110,11 @@ PRESETS = (
     Preset(
         "broken",
         {
-            "en": "An ordinary ViT as discriminator.",
-            "ko": "평범한 ViT를 판별자로 씁니다.",
+            "en": "An ordinary ViT as discriminator: dot products, no spectral norm, no R1 or R2. Nothing bounds how steep its "
+            "score is, so it soon tells every forgery from the real, and its slope no longer says how to draw better: scraps "
+            "of strokes, whatever digit is asked for.",
+            "ko": "평범한 ViT를 판별자로 씁니다. 내적 어텐션이고 스펙트럼 정규화도 R1, R2도 없습니다. 점수의 기울기를 막는 것이 없어 곧 모든 "
+            "위조를 가려내고, 그 기울기는 더 잘 그리는 방향을 알려 주지 못합니다. 어떤 숫자를 요청해도 획의 조각만 나옵니다.",
         },
         dataset="digits",
         config={"features": 64, "critic_features": 64, "attention": "dot", "spectral_norm": "none", "overlap": False},

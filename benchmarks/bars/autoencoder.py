@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.decomposition import PCA
 
-from benchmarks.quality import Bar, rfd_floor, samples
-from playground import data, metrics
+from benchmarks.quality import Bar, read_as_asked, real_read, rfd, rfd_floor
+from playground import data
 from playground.checkpoint import Checkpoint
 
 NOISE, MASKED = 0.4, 0.25
@@ -60,19 +60,6 @@ def error_after_noise(made: Checkpoint, n: int) -> float:
     return sum(F.mse_loss(model.reconstruct(seen), clean).item() * len(seen) for seen, clean in parts) / len(x)
 
 
-def rfd_of_samples(made: Checkpoint, n: int) -> float:
-    """rFD of pictures decoded from the mixture's codes."""
-    return metrics.rfd(samples(made, n)[0])
-
-
-def read_as_asked(made: Checkpoint, n: int) -> float:
-    return metrics.recognisable(*samples(made, n)).share
-
-
-def real_read(n: int) -> float:
-    return float(metrics.statistics()["share_as_asked"])
-
-
 BARS = (
     Bar("32 numbers, squared error a pixel", error, ours_only=True),
     Bar("32 numbers, share of PCA's error", partial(share_of_pca, k=32), target=0.5, ours_only=True),
@@ -87,6 +74,6 @@ BARS = (
     Bar("49 numbers, squared error a pixel", error, no_worse_than_reference=True, checkpoint="mnist-49"),
     Bar("49 numbers, share of PCA's error", partial(share_of_pca, k=49), checkpoint="mnist-49"),
     Bar("noisy pictures, squared error a pixel", error_after_noise, ours_only=True),
-    Bar("rFD of samples", rfd_of_samples, floor=rfd_floor),
+    Bar("rFD of samples", rfd, floor=rfd_floor),
     Bar("recognisable as asked", read_as_asked, "higher", floor=real_read),
 )

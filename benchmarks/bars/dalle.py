@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.quality import Bar
+from benchmarks.quality import Bar, real_read
 from playground import data, metrics
 from playground.checkpoint import Checkpoint
 from playground.data import ImageData, shapes
@@ -110,10 +110,6 @@ def read_as_asked(made: Checkpoint, n: int) -> float:
     labels = torch.arange(n) % 10
     texts = [NUMBERS[str(label)][i // 10 % 2] for i, label in enumerate(labels.tolist())]
     return metrics.recognisable(drawn(made, texts), labels).share
-
-
-def real_read(n: int) -> float:
-    return float(metrics.statistics()["share_as_asked"])
 
 
 BARS = (

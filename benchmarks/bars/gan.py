@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.quality import Bar, rfd_floor, samples
+from benchmarks.quality import Bar, read_as_asked, real_read, rfd, rfd_floor, samples
 from playground import data, metrics
 from playground.checkpoint import Checkpoint
-
-
-def rfd(made: Checkpoint, n: int) -> float:
-    return metrics.rfd(samples(made, n)[0])
-
-
-def read_as_asked(made: Checkpoint, n: int) -> float:
-    """Share read with over 0.95 confidence as the class asked for; as any digit where the model takes no class."""
-    return metrics.recognisable(*samples(made, n)).share
-
-
-def real_read(n: int) -> float:
-    """The same share of real test pictures."""
-    return float(metrics.statistics()["share_as_asked"])
 
 
 def precision(made: Checkpoint, n: int) -> float:

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from sklearn.decomposition import PCA
 
-from benchmarks.quality import Bar, rfd_floor, samples
-from playground import data, metrics
+from benchmarks.quality import Bar, rfd, rfd_floor
+from playground import data
 from playground.checkpoint import Checkpoint
 
 
@@ -27,11 +27,7 @@ def spectrum_error(made: Checkpoint, n: int) -> float:
     return float(np.abs(mine / true - 1).max())
 
 
-def rfd_of_samples(made: Checkpoint, n: int) -> float:
-    return metrics.rfd(samples(made, n)[0])
-
-
 BARS = (
     Bar("explained variance, largest relative error", spectrum_error, target=1e-6, counts=False),
-    Bar("rFD of samples", rfd_of_samples, floor=rfd_floor),
+    Bar("rFD of samples", rfd, floor=rfd_floor),
 )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.quality import Bar, rfd_floor, samples
+from benchmarks.quality import Bar, real_read, rfd_floor, samples
 from playground import data, metrics
 from playground.checkpoint import Checkpoint
 
@@ -44,11 +44,6 @@ def rfd_beside(made: Checkpoint, n: int) -> float:
 def read_as_asked(made: Checkpoint, n: int) -> float:
     """Share read with over 0.95 confidence as the class asked for; as any digit where the model takes no class."""
     return metrics.recognisable(*drawn(made, min(n, BESIDE))).share
-
-
-def real_read(n: int) -> float:
-    """The same share of real test pictures."""
-    return float(metrics.statistics()["share_as_asked"])
 
 
 def bits_per_dim(made: Checkpoint, n: int) -> float:

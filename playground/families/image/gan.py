@@ -490,14 +490,7 @@ def _only_pictures(control: Control) -> Control:
     return Control(**{**vars(control), "when": lambda config, info: not config.points and shown(config, info)})
 
 
-NO_YES = (
-    ({"en": "averaged generator", "ko": "평균 생성자"}, True),
-    ({"en": "generator as it is", "ko": "현재 생성자"}, False),
-)
-SPREAD = Control("spread", "number", {"en": "Spread of z", "ko": "z의 퍼짐"}, default=1.0, low=0, high=2, step=0.05)
-AVERAGE = Control("average", "choice", {"en": "Drawn by", "ko": "그리는 쪽"}, default=True, choices=NO_YES)
 MOMENTS = Control("n", "number", {"en": "Noise vectors", "ko": "잡음 벡터 수"}, default=10, low=1, high=20, step=1)
-ROWS = Control("rows", "number", {"en": "Rows", "ko": "줄 수"}, default=5, low=1, high=10, step=1)
 
 VIEWS = (
     View(
@@ -507,7 +500,13 @@ VIEWS = (
             "en": "Noise through the generator. Lower the spread for safer, more alike pictures.",
             "ko": "잡음을 생성자에 넣습니다. 퍼짐을 줄이면 더 무난하고 비슷한 그림이 나옵니다.",
         },
-        (_only_pictures(controls.label()), _only_pictures(controls.count()), SPREAD, AVERAGE, controls.seed()),
+        (
+            _only_pictures(controls.label()),
+            _only_pictures(controls.count()),
+            controls.spread(),
+            controls.average(),
+            controls.seed(),
+        ),
         generate,
     ),
     View(
@@ -539,7 +538,7 @@ VIEWS = (
             "en": "A walk on the sphere between two noise vectors: a good generator changes smoothly.",
             "ko": "두 잡음 벡터 사이를 구면을 따라 걷습니다. 좋은 생성자는 매끄럽게 변합니다.",
         },
-        (controls.label(), ROWS, controls.seed()),
+        (controls.label(), controls.rows(5), controls.seed()),
         interpolate,
         when=_draws_pictures,
     ),

@@ -290,7 +290,6 @@ def _two_latents(config: Config, info: DataInfo) -> bool:
     return config.latents == 2
 
 
-SPREAD = Control("spread", "number", {"en": "Spread of z", "ko": "z의 퍼짐"}, default=1.0, low=0, high=2, step=0.05)
 SIDE = Control("side", "number", {"en": "Pictures a side", "ko": "한 변의 그림 수"}, default=20, low=5, high=30, step=1)
 
 VIEWS = (
@@ -301,7 +300,7 @@ VIEWS = (
             "en": "Codes drawn from the prior, decoded: soft, because each picture is an average of many.",
             "ko": "사전 분포에서 뽑은 코드를 복호합니다. 여러 그림의 평균이라 부드럽습니다.",
         },
-        (controls.label(), controls.count(), SPREAD, controls.seed()),
+        (controls.label(), controls.count(), controls.spread(), controls.seed()),
         generate,
     ),
     View(

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from playground import controls
-from playground.contract import Control, Curve, Output, Scene, Sheet, Text, View, Words
+from playground.contract import Curve, Output, Scene, Sheet, Text, View, Words
 from playground.families.image.vit_gan.model import ViTGAN
 from playground.families.image.vit_gan.nets import Generator, ImplicitDecoder, ViT
 
@@ -206,18 +206,6 @@ def interpolate(model: ViTGAN, scene: Scene, rows: int, label: int | None = None
     yield [Sheet(pictures(generator.decoder(generator.tokens(told.flatten(0, 1)))), columns=BETWEEN, title=title)]
 
 
-NO_YES = (
-    ({"en": "averaged generator", "ko": "평균 생성자"}, True),
-    ({"en": "generator as it is", "ko": "현재 생성자"}, False),
-)
-SPREAD = Control("spread", "number", {"en": "Spread of z", "ko": "z의 퍼짐"}, default=1.0, low=0, high=2, step=0.05)
-AVERAGE = Control("average", "choice", {"en": "Drawn by", "ko": "그리는 쪽"}, default=True, choices=NO_YES)
-
-
-def _rows(default: int) -> Control:
-    return Control("rows", "number", {"en": "Rows", "ko": "줄 수"}, default=default, low=1, high=10, step=1)
-
-
 VIEWS = (
     View(
         "generate",
@@ -226,7 +214,7 @@ VIEWS = (
             "en": "Noise through the generator. Lower the spread for safer, more alike pictures.",
             "ko": "잡음을 생성자에 넣습니다. 퍼짐을 줄이면 더 무난하고 비슷한 그림이 나옵니다.",
         },
-        (controls.label(), controls.count(), SPREAD, AVERAGE, controls.seed()),
+        (controls.label(), controls.count(), controls.spread(), controls.average(), controls.seed()),
         generate,
     ),
     View(
@@ -249,7 +237,7 @@ VIEWS = (
             "ko": "점수를 바꾸는 픽셀과, ViT라면 어텐션을 통해 클래스 토큰에 이르는 패치(롤아웃)입니다. 판별자가 둘이면 나란히 보여 줍니다. "
             "내 그림은 고른 클래스의 그림으로 판정합니다.",
         },
-        (controls.picture(), controls.label(), _rows(6), controls.seed()),
+        (controls.picture(), controls.label(), controls.rows(6), controls.seed()),
         looks,
     ),
     View(
@@ -259,7 +247,7 @@ VIEWS = (
             "en": "One token a patch: how they turn into a picture block by block, and what each of them draws.",
             "ko": "패치마다 토큰 하나입니다. 블록을 지나며 그림이 되어 가는 과정과, 토큰마다 그린 조각을 보세요.",
         },
-        (controls.label(), _rows(4), controls.seed()),
+        (controls.label(), controls.rows(4), controls.seed()),
         token_map,
     ),
     View(
@@ -269,7 +257,7 @@ VIEWS = (
             "en": "A walk from one noise and class to another: digits turn into digits.",
             "ko": "한 잡음과 클래스에서 다른 잡음과 클래스로 걸어갑니다. 숫자가 다른 숫자로 바뀝니다.",
         },
-        (controls.label(), _rows(5), controls.seed()),
+        (controls.label(), controls.rows(5), controls.seed()),
         interpolate,
     ),
 )
