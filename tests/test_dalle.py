@@ -491,6 +491,17 @@ def test_the_checker_refuses_what_is_missing_or_too_much(true_pictures):
         assert not shapes.shows(caption.en, blot)
 
 
+def test_the_checker_refuses_ink_of_another_colour_that_touches_a_thing():
+    for colour, other in itertools.permutations(shapes.COLOURS, 2):
+        caption = shapes.Caption(shapes.Thing("large", colour, "square"))
+        (picture,) = shapes.draw([caption], np.random.RandomState(0)).float() / 255
+        assert shapes.shows(caption.en, picture)
+        rows, columns = torch.nonzero(picture.mean(0) < 0.9, as_tuple=True)
+        top, left = int(rows.min()), int(columns.min())
+        picture[:, top : top + 3, left : left + 3] = torch.tensor(shapes.COLOURS[other])[:, None, None] / 255
+        assert not shapes.shows(caption.en, picture), (colour, other)
+
+
 def test_what_says_the_same_of_two_equal_things_is_no_alteration():
     thing = shapes.THINGS[0]
     same = shapes.Caption(thing, "left of", thing)

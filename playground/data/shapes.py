@@ -227,7 +227,8 @@ INK = 60.0
 SPECK = 5
 """Pixels of ink that are overlooked: less than a third of the smallest cross."""
 STRAY = 75.0
-"""How far a thing's colour may lie from the one it is named by, in RGB; no two of the six are nearer than 104."""
+"""How far a thing's colour, and each of its pixels, may lie from the one it is named by, in RGB; no two of the six are
+nearer than 104."""
 ROUGH = 0.3
 """How much of a thing's area its cover may differ by from that of the shape it is read as."""
 SOLID = 0.8
@@ -273,7 +274,11 @@ def _thing(rgb: np.ndarray, ink: np.ndarray, here: np.ndarray) -> Seen | None:
     if distance_to_it > STRAY:
         return None
     axis = 255 - np.array(COLOURS[colour], float)
-    cover = np.clip((255 - rgb) @ axis / (axis @ axis), 0, 1) * near  # (H, W)
+    share = np.clip((255 - rgb) @ axis / (axis @ axis), 0, 1)  # (H, W), of the colour over white
+    other = np.linalg.norm(255 - rgb - share[..., None] * axis, axis=2)  # what is left: ink of another colour
+    if (here & (other > STRAY)).sum() > SPECK:
+        return None
+    cover = share * near
     grid = np.arange(SIDE) + 0.5
     x, y = float((cover.sum(0) @ grid) / cover.sum()), float((cover.sum(1) @ grid) / cover.sum())
     fits = {(size, shape): _misfit(cover, shape, size, x, y) for size in SIZES for shape in SHAPES}

@@ -20,6 +20,8 @@ BETWEEN = 9
 """Pictures from one end of an interpolation to the other."""
 ZOOM = 4
 """Points drawn for every pixel along a side, where a patch is a function of the place."""
+CLOSE = 10
+"""The same for the whole picture."""
 
 KINDS: dict[str, Text] = {
     "vit": {"en": "ViT discriminator", "ko": "ViT 판별자"},
@@ -174,11 +176,11 @@ def token_map(model: ViTGAN, scene: Scene, rows: int, label: int | None = None) 
         "ko": "토큰은 위치의 함수입니다. 조각의 가장자리 밖으로 패치 절반만큼 더 그린 모습",
     }
     finer = {
-        "en": f"The whole with {ZOOM} points to a pixel's side, and the pixels it was trained on",
-        "ko": f"픽셀 한 변에 점 {ZOOM}개로 그린 전체와, 학습한 픽셀 크기의 그림",
+        "en": f"The whole with {CLOSE} points to a pixel's side, and the pixels it was trained on",
+        "ko": f"픽셀 한 변에 점 {CLOSE}개로 그린 전체와, 학습한 픽셀 크기의 그림",
     }
-    whole = pictures(decoder(tokens, ZOOM))
-    coarse = F.interpolate(pictures(decoder(tokens)), scale_factor=ZOOM)
+    whole = pictures(decoder(tokens, CLOSE))
+    coarse = F.interpolate(pictures(decoder(tokens)), scale_factor=CLOSE)
     made += [
         Sheet(pictures(decoder.patches(tokens, ZOOM)[0]), columns=side, title=alone),
         Sheet(pictures(decoder.patches(tokens, ZOOM, reach=2.0)[0]), columns=side, title=beyond),
