@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 CONCURRENCY = "generate"
 LIMIT = 2
-PARTIAL_SECONDS = 0.7
+PARTIAL_SECONDS = 0.5
 """Pictures that grow are shown at most this often."""
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,15 +56,13 @@ def draw(family: str, value: Any, request: gr.Request | None) -> Iterator[str]:
     try:
         guard.draws.demand(request)
         settings, again = described(family, token, key, raw)
-        shown_at, pending = 0.0, None
-        for outputs in render(family, token, key, raw):
-            pending = outputs
-            if time.monotonic() - shown_at >= PARTIAL_SECONDS and shown_at:
+        shown_at, outputs = time.monotonic(), None
+        for made in render(family, token, key, raw):
+            if outputs is not None and time.monotonic() - shown_at >= PARTIAL_SECONDS:
                 yield showing.outputs_html(outputs, language, settings, None)
-                shown_at, pending = time.monotonic(), None
-            shown_at = shown_at or time.monotonic()
-        if pending is not None or not shown_at:
-            yield showing.outputs_html(pending or [], language, settings, again)
+                shown_at = time.monotonic()
+            outputs = made
+        yield showing.outputs_html(outputs or [], language, settings, again)
     except Exception as error:  # whatever it is, the visitor is told, and the page goes on
         if not hasattr(error, "text"):
             log.exception("drawing %s of %s failed", key, family)

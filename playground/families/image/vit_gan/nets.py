@@ -43,7 +43,7 @@ class SpectralNorm(nn.Module):
         matrix = weight.detach().flatten(1)  # (out, in)
         self.register_buffer("u", F.normalize(torch.randn(matrix.shape[0]), dim=0))
         self.register_buffer("v", F.normalize(torch.randn(matrix.shape[1]), dim=0))
-        for _ in range(iterations):
+        for _ in range(0 if matrix.is_meta else iterations):  # a loaded model brings its u and v
             self._iterate(matrix)
         self.register_buffer("kept", self._sigma(matrix) if improved else torch.ones(()))
 
