@@ -148,12 +148,6 @@ def test_a_recording_is_mixed_and_resampled(generate, tmp_path, rate, channels):
     assert (heard.samples - 0.5 * torch.sin(2 * torch.pi * 220 * t))[inner].abs().max() < 2e-3
 
 
-def test_a_recording_is_the_input_of_a_view_that_takes_one(generate, tmp_path):
-    (tmp_path / "me.wav").write_bytes(wav(1.5, 44_100, 2))
-    status, said, told = generate("listen", "--input", tmp_path / "me.wav")
-    assert (status, said) == (0, ["1.50 s at 8000 Hz, loudest 0.50"]), told
-
-
 def test_compare_takes_a_picture_too(shipped, pixels, tmp_path, capsys):
     (tmp_path / "me.png").write_bytes(png(pixels))
     places = ["--checkpoint", shipped / "blots", "--reference-checkpoint", shipped.parent / "reference" / "blots"]

@@ -15,8 +15,6 @@ SCRIPTS = (
     "fields.js",
     "painting.js",
     "recording.js",
-    "prompting.js",
-    "listening.js",
     "curve.js",
     "settings.js",
     "views.js",

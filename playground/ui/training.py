@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -52,8 +51,9 @@ def _made(kind: type, values: Any) -> Any:
 
 
 def _dataset(name: str) -> str:
-    """A registered name, an upload's token, or some of them joined; never a path."""
-    if len(name) > 200 or not re.fullmatch(r"\w+(:\w+)*(\+\w+(:\w+)*)*", name):
+    """A registered name or an upload's token, never a path."""
+    base = name.partition(":")[0]
+    if len(name) > 100 or not base.replace("_", "").isalnum():
         raise sentence("bad request")
     return name
 
