@@ -268,6 +268,22 @@ def test_what_is_copied_names_the_files_that_the_page_saves(shipped, pixels, tmp
     assert isinstance(result["outputs"][0], Sheet)
 
 
+def test_what_grows_is_shown_as_it_grows_and_its_last_can_be_copied(shipped, monkeypatch):
+    def growing(*asked: object) -> Any:
+        for n in range(1, 4):
+            yield [Words({"en": f"part {n}", "ko": f"{n}번째"})]
+
+    monkeypatch.setattr(generating, "render", growing)
+    asked = {"checkpoint": "shipped:blots", "view": "inpaint", "controls": {"seed": 3}}
+    monkeypatch.setattr(generating, "PARTIAL_SECONDS", 0.0)
+    slowly = list(generating.draw("sketch", asked, None))
+    assert [f"part {n}" in shown for n, shown in enumerate(slowly, 1)] == [True, True, True]
+    assert ["data-copy" in shown for shown in slowly] == [False, False, True]
+    monkeypatch.setattr(generating, "PARTIAL_SECONDS", 60.0)
+    (quickly,) = generating.draw("sketch", asked, None)
+    assert quickly == slowly[-1]
+
+
 def test_a_mask_has_something_underneath(shipped):
     made = heldout.example("sketch", "shipped:blots")
     image = Image.open(io.BytesIO(base64.b64decode(made.partition(",")[2])))
