@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import struct
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -42,6 +43,9 @@ MAX_FILES = 64
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 REFERENCE_FILES = {".safetensors", ".json", ".md", ".png", ".wav", ".txt"}
 """What a library's own format may consist of here: no code, nothing that is unpickled."""
+BUILDING = threading.RLock()
+"""Held by whoever builds a model. While transformers and diffusers load one they change `torch.nn` for all threads (first
+weights are left out, parameters go to the meta device, ties are undone): what another thread builds then is broken."""
 _DTYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
 
 
@@ -286,18 +290,29 @@ def load(folder: Path, strict_listing: bool = True) -> Checkpoint:
     described = _read_json(folder / ("config.json" if own else "playground.json"))
     family, info, about = _read_description(described, "config.json" if own else "playground.json")
     where = "config.json: config" if own else "playground.json: config"
-    if not own:
-        config = read_fields(registry.reference(family.name).Config, described["config"], where)
-        checkpoint = Checkpoint(family.name, _load_reference(family, config, folder, listing), config, info, about)
-        checkpoint.side = "reference"
-    else:
-        config = read_fields(family.Config, described["config"], where)
-        _check_facts(config, info)
-        model = _load_model(family, config, folder / "model.safetensors")
-        checkpoint = Checkpoint(family.name, model, config, info, about)
+    with BUILDING:
+        if not own:
+            config = read_fields(registry.reference(family.name).Config, described["config"], where)
+            checkpoint = Checkpoint(family.name, _load_reference(family, config, folder, listing), config, info, about)
+            checkpoint.side = "reference"
+        else:
+            config = read_fields(family.Config, described["config"], where)
+            _check_facts(config, info)
+            model = _load_model(family, config, folder / "model.safetensors")
+            checkpoint = Checkpoint(family.name, model, config, info, about)
     checkpoint.model.eval()
     checkpoint.folder = folder
     return checkpoint
+
+
+def pipeline_of_hub(kind: Any, repo: str) -> Any:
+    """diffusers' pipeline of that class, downloaded if need be; nobody waits for the network to build a model.
+
+    Raises OSError where it cannot be had.
+    """
+    folder = kind.download(repo, use_safetensors=True)
+    with BUILDING:
+        return kind.from_pretrained(folder, use_safetensors=True)
 
 
 def verify_files(folder: Path, strict_listing: bool = True) -> dict[str, Any]:
@@ -492,7 +507,8 @@ def read_snapshots(folder: Path, build: Callable[[], nn.Module]) -> Iterator[Sna
     """The snapshots in a folder, oldest first; each fills a model made by `build` when it is looked at."""
 
     def loaded(path: Path) -> nn.Module:
-        model = build()
+        with BUILDING:
+            model = build()
         model.load_state_dict(read_state(path, model.state_dict(), cast=True))
         return model.eval()
 

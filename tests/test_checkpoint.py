@@ -8,6 +8,7 @@ import shutil
 import struct
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,18 @@ def test_readers_see_one_whole_checkpoint_or_another(tmp_path):
         assert small.same(state, a.model.state_dict()) or small.same(state, b.model.state_dict())
     writer.join()
     assert small.same(load(place).model.state_dict(), b.model.state_dict())
+
+
+def test_a_class_may_load_everything_at_once():
+    """Libraries change torch.nn while they load: each model must still be whole, whichever are loaded beside it."""
+    names = [*registry.families()]
+    folders = [f for name in names for side in ("ours", "reference") for f in checkpoint.shipped(name, side)[:1]]
+    assert len(folders) > len(names)
+    for name in names:  # imports take turns by themselves
+        registry.reference(name)
+    with ThreadPoolExecutor(8) as visitors:
+        for made in visitors.map(load, folders * 2):
+            assert [n for n, tensor in made.model.state_dict().items() if tensor.is_meta] == []
 
 
 def test_replacing_leaves_nothing_of_the_old_folder(folder):

@@ -677,10 +677,15 @@ def test_the_hubs_model_draws_by_its_own_pipeline(monkeypatch):
             images = torch.rand(len(prompt), 16, 16, 3, generator=options["generator"]).numpy()
             return type("Made", (), {"images": images})
 
-    def from_pretrained(repo: str, **options: object) -> Pipeline:
-        assert repo == "amused/amused-256"
+    def download(repo: str, **options: object) -> str:
+        assert (repo, options) == ("amused/amused-256", {"use_safetensors": True})
+        return "downloaded"
+
+    def from_pretrained(folder: str, **options: object) -> Pipeline:
+        assert (folder, options) == ("downloaded", {"use_safetensors": True})
         return Pipeline()
 
+    monkeypatch.setattr(diffusers.AmusedPipeline, "download", download)
     monkeypatch.setattr(diffusers.AmusedPipeline, "from_pretrained", from_pretrained)
     (sheet,) = comparing.hub_side(registry.family("dalle"), {"text": "a red circle", "n": 2})
     assert sheet.pictures.shape == (2, 3, 16, 16)

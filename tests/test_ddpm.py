@@ -555,11 +555,15 @@ def test_the_hubs_model_draws_by_its_own_pipeline(monkeypatch):
     unet = diffusers.UNet2DModel(**convert.unet2d_settings(config)).eval()
     scheduler = diffusers.DDPMScheduler(variance_type="fixed_large")
 
-    def from_pretrained(repo: str, **options: object) -> diffusers.DDPMPipeline:
-        assert repo == "google/ddpm-cifar10-32"
-        assert options == {"use_safetensors": True}
+    def download(repo: str, **options: object) -> str:
+        assert (repo, options) == ("google/ddpm-cifar10-32", {"use_safetensors": True})
+        return "downloaded"
+
+    def from_pretrained(folder: str, **options: object) -> diffusers.DDPMPipeline:
+        assert (folder, options) == ("downloaded", {"use_safetensors": True})
         return diffusers.DDPMPipeline(unet, scheduler)
 
+    monkeypatch.setattr(reference.DDPMPipeline, "download", download)
     monkeypatch.setattr(reference.DDPMPipeline, "from_pretrained", from_pretrained)
     (sheet,) = comparing.hub_side(registry.family("ddpm"), {"n": 2, "steps": 2, "seed": 1, "guidance": 3.0})
     assert sheet.pictures.shape == (2, 3, 32, 32)

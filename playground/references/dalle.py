@@ -21,6 +21,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from playground.checkpoint import pipeline_of_hub
 from playground.contract import BadSetting, Output, Scene, Told, View, knob
 from playground.families.image import dalle as ours
 from playground.families.image.dalle import DALLE
@@ -370,6 +371,6 @@ def from_hub() -> Amused:
         ) from error
     hub = ours.FAMILY.reference.hub
     assert hub is not None
-    pipeline = AmusedPipeline.from_pretrained(hub.repo, use_safetensors=True)
+    pipeline = pipeline_of_hub(AmusedPipeline, hub.repo)
     pipeline.set_progress_bar_config(disable=True)
     return Amused(pipeline)

@@ -21,6 +21,7 @@ from diffusers import DDIMPipeline, DDPMPipeline, DDPMScheduler, UNet2DModel
 from torch import Tensor, nn
 
 from playground import controls
+from playground.checkpoint import pipeline_of_hub
 from playground.contract import BadSetting, Control, DataInfo, Output, Scene, Sheet, View, knob
 from playground.families.image import ddpm as ours
 from playground.families.image.ddpm import DDPM
@@ -164,7 +165,7 @@ def from_hub() -> Model:
     """The hub's model with our verbs, drawn by its own pipeline. Raises OSError where it cannot be had."""
     hub = ours.FAMILY.reference.hub
     assert hub is not None
-    pipeline = DDPMPipeline.from_pretrained(hub.repo, use_safetensors=True)
+    pipeline = pipeline_of_hub(DDPMPipeline, hub.repo)
     config = Config(**{**asdict(config_of(pipeline.unet.config, pipeline.scheduler.config)), "conditional": False})
     model = Model(config, pipeline.unet)
     model.scheduler = pipeline.scheduler

@@ -83,10 +83,21 @@ def open_checkpoint(family: str, token: Any) -> Checkpoint:
     folder = folder_of(family, token)
     listing = folder / "files.json"
     key = (str(folder), str(listing.stat().st_mtime_ns) if listing.is_file() else "")
+    made = _kept(key)
+    if made is None:
+        with checkpoints.BUILDING:
+            made = _kept(key) or _load(key, folder)  # whoever waited may find it there
+    return _checked_family(made, family)
+
+
+def _kept(key: tuple[str, str]) -> Checkpoint | None:
     with _lock:
         if key in _loaded:
             _loaded.move_to_end(key)
-            return _checked_family(_loaded[key], family)
+        return _loaded.get(key)
+
+
+def _load(key: tuple[str, str], folder: Path) -> Checkpoint:
     try:
         made = checkpoints.load(folder)
     except Damaged as error:
@@ -95,7 +106,7 @@ def open_checkpoint(family: str, token: Any) -> Checkpoint:
         _loaded[key] = made
         while len(_loaded) > KEPT:
             _loaded.popitem(last=False)
-    return _checked_family(made, family)
+    return made
 
 
 def _checked_family(made: Checkpoint, family: str) -> Checkpoint:
