@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from trainers.dalle import moved, with_a_wrong_word
 from trainers.driver import drive
 from trainers.plans import Job
 from trainers.run import Run
-from trainers.saving import run_checkpoint
+from trainers.saving import export, run_checkpoint
 
 TINY = {"channels": 3, "height": 8, "width": 12, "codes": 11, "code_size": 5, "maps": 8, "merges": 20, "text_length": 6}
 TINY |= {"size": 24, "layers": 3, "heads": 3, "joint": 16}
@@ -534,6 +535,23 @@ def test_a_run_stopped_in_any_stage_goes_on_as_if_it_had_not_been(tmp_path, unin
     first, *_, last = drive(job, tmp_path)
     assert (first["step"], last["step"]) == (stop, 11)
     assert torch.equal(weights(tmp_path), uninterrupted)
+
+
+def test_the_codes_of_a_checkpoint_are_kept_while_its_transformer_trains_on(tmp_path):
+    job = Job("dalle", "digits", recipe=SHORT, config=SMALL)
+    list(drive(job, tmp_path / "first"))
+    start = export(tmp_path / "first", tmp_path / "start")
+    on = replace(job, recipe={**SHORT, "code_steps": 0, "clip_steps": 0}, start=str(start), minutes=1 / 60)
+    first, *_, last = drive(on, tmp_path / "on")
+    assert first["recipe"]["code_steps"] == first["recipe"]["clip_steps"] == 0, "a budget of time leaves no steps none"
+    assert last["step"] == first["recipe"]["steps"] > 0
+    before, after = (run_checkpoint(tmp_path / name).model for name in ("first", "on"))
+    same = lambda part: [torch.equal(a, b) for a, b in zip(*(_state(m, part) for m in (before, after)), strict=True)]
+    assert all(same("vae")) and all(same("clip")) and not all(same("prior"))
+
+
+def _state(model: DALLE, part: str) -> list[Tensor]:
+    return list(getattr(model, part).state_dict().values())
 
 
 def test_pictures_are_moved_whole_and_keep_what_they_show():

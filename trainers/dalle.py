@@ -21,7 +21,14 @@ from trainers.run import Run
 
 @dataclass(frozen=True)
 class Recipe:
-    code_steps: int = knob(3000, "Steps for the codes", "코드 학습 스텝 수", 1, 10_000_000, phase="codes")
+    code_steps: int = knob(
+        3000,
+        "Steps for the codes (0: those of the checkpoint that is begun from)",
+        "코드 학습 스텝 수 (0: 시작 체크포인트의 코드를 그대로 씀)",
+        0,
+        10_000_000,
+        phase="codes",
+    )
     steps: int = knob(9000, "Steps for the transformer", "트랜스포머 학습 스텝 수", 1, 10_000_000, phase="transformer")
     clip_steps: int = knob(
         1500, "Steps for the judge (CLIP)", "심사 모델(CLIP) 학습 스텝 수", 0, 10_000_000, phase="judge"

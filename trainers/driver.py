@@ -287,9 +287,10 @@ def calibrate(planned: Plan, folder: Path, control: Control | None = None) -> Pl
         if trial.world == 1 and control is not None and control.stopping:
             break
     loop.close()
-    seconds = sum(getattr(planned.recipe, name) * trial.pace(phase) for name, phase in phases.items())
+    counts = {name: getattr(planned.recipe, name) for name in phases}
+    seconds = sum(counts[name] * trial.pace(phase) for name, phase in phases.items())
     scale = planned.job.minutes * 60 / seconds if seconds else 1.0
-    scaled = {name: max(1, round(getattr(planned.recipe, name) * scale)) for name in phases}
+    scaled = {name: max(1, round(count * scale)) if count else 0 for name, count in counts.items()}
     if trial.world > 1:  # each process has timed for itself
         scaled = broadcast_object_list([scaled], from_process=0)[0]
     return replace(planned, recipe=replace(planned.recipe, **scaled))
