@@ -176,7 +176,7 @@ PRESETS = (
         dataset="digits",
         config=SMALL,
         recipe=QUICK,
-        minutes=3,
+        minutes=2.5,
     ),
     Preset(
         "good",

@@ -134,6 +134,8 @@ def _drive(
     report_every: float | None,
     data: Data | None,
 ) -> Iterator[dict[str, Any]]:
+    # Squares of the smallest gradients are too small for ordinary floats, and processors are slow with what is not ordinary.
+    torch.set_flush_denormal(True)
     course = _begin(job, folder, control, data)
     run, recipe = course.run, course.plan.recipe
     yield {
