@@ -12,8 +12,8 @@ arXiv:2201.09865: inpainting.
 
 Deviations: the net may fold squares of pixels into channels (pixel unshuffle), which lets two processor cores train it;
 times are drawn evenly from all of (0, T], between the whole ones too; the estimate of x_0 is clipped to [-1, 1] by every
-sampler; the last convolution of each branch begins at zero; no dropout. Read in the order config, process, unet, model,
-samplers, views; convert holds diffusers' names of the same net.
+sampler; no dropout. Read in the order config, process, unet, model, samplers, views; convert holds diffusers' names of the
+same net.
 """
 
 from playground.contract import Family, HubModel, Reference

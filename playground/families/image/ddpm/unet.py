@@ -22,13 +22,6 @@ def group_norm(config: Config, maps: int) -> nn.GroupNorm:
     return nn.GroupNorm(config.groups, maps, eps=1e-6 if config.layout == "paper" else 1e-5)
 
 
-def starting_at_zero(layer: nn.Conv2d) -> nn.Conv2d:
-    """The last layer of a branch, which at first adds nothing to what passes by it."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer
-
-
 class Block(nn.Module):
     """A residual block: (B, before, H, W) to (B, after, H, W), the time's code (B, E) added half way."""
 
@@ -38,7 +31,7 @@ class Block(nn.Module):
         self.conv1 = nn.Conv2d(before, after, 3, padding=1)
         self.time = nn.Linear(4 * config.maps, after)
         self.norm2 = group_norm(config, after)
-        self.conv2 = starting_at_zero(nn.Conv2d(after, after, 3, padding=1))
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1)
         self.skip = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
@@ -168,7 +161,7 @@ class UNet(nn.Module):
             self.up.append(Up(config, takes, wide, attends, Double(wide) if i else None))
             h = wide
         self.end_norm = group_norm(config, h)
-        self.end = starting_at_zero(nn.Conv2d(h, folded, 3, padding=1))
+        self.end = nn.Conv2d(h, folded, 3, padding=1)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         code = self.time(t)  # (B, 4 maps)
