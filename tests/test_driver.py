@@ -238,3 +238,12 @@ def test_every_batch_is_a_function_of_seed_phase_and_step(hum):
     epoch = torch.cat([a._indices(48, "train", step) for step in range(1, 7)])
     assert sorted(epoch.tolist()) == list(range(48)), "an epoch goes through every example once"
     assert registry.family("hum").kind == "speech"
+
+
+def test_denormal_numbers_are_nothing_while_a_run_trains_and_only_then(tmp_path):
+    smallest = torch.full((64,), 1e-40)
+    loop = drive(hum_job(), tmp_path)
+    next(loop)
+    assert not (smallest * 1.0).any()
+    list(loop)
+    assert (smallest * 1.0).all()

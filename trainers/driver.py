@@ -100,8 +100,19 @@ def drive(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone_in(folder):
+    with _alone_in(folder), _without_denormals():
         yield from _drive(job, folder, control or Control(), autosave, previews, report_every, data)
+
+
+@contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Numbers too small for ordinary floats become zero. Squares of the smallest gradients are such, and processors are
+    slow with them."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @contextmanager
@@ -134,8 +145,6 @@ def _drive(
     report_every: float | None,
     data: Data | None,
 ) -> Iterator[dict[str, Any]]:
-    # Squares of the smallest gradients are too small for ordinary floats, and processors are slow with what is not ordinary.
-    torch.set_flush_denormal(True)
     course = _begin(job, folder, control, data)
     run, recipe = course.run, course.plan.recipe
     yield {
