@@ -26,13 +26,22 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from playground import checkpoint, metrics, registry
-from playground.contract import DataMissing
-from playground.metrics import digit_judge, frechet
+from playground import checkpoint, metrics, registry, signal
+from playground.contract import DataMissing, Kind
+from playground.metrics import digit_judge, frechet, manifolds, recognition, speech, spoken_digit_judge
 
 SAMPLES = 10_000
 TOLERANCE = 0.05
 """A family is no worse than its reference while it stays within this share of the reference's figure."""
+MEASURES: dict[Kind, tuple[ModuleType, ...]] = {
+    "image": (digit_judge, frechet, manifolds, recognition),
+    "speech": (spoken_digit_judge, speech, recognition, signal),
+}
+"""The code that figures rest on beside a family's own; a cached figure is good while it stays as it is."""
+JUDGES: dict[Kind, tuple[Path, ...]] = {
+    "image": (digit_judge.FOLDER,),
+    "speech": (spoken_digit_judge.FOLDER, spoken_digit_judge.SPEAKERS_FOLDER),
+}
 
 
 @dataclass(frozen=True)
@@ -270,12 +279,10 @@ def checkpoint_digest(folder: Path) -> str:
 def _key(bar: Bar, n: int, name: str, subject: str) -> str:
     module = _module(name)
     assert module is not None and module.__file__ is not None
-    sources = [Path(module.__file__), *sorted(Path(digit_judge.__file__).parent.glob("*.py")), Path(__file__)]
-    return _hash([subject, bar.name, n if bar.counts else 0, [_content(p) for p in sources], _judge()])
-
-
-def _judge() -> str:
-    return _content(digit_judge.FOLDER / "files.json")
+    kind = registry.family(name).kind
+    files = [Path(module.__file__), *(path for m in MEASURES[kind] for path in _files(m)), Path(__file__)]
+    files += [folder / "files.json" for folder in JUDGES[kind]]
+    return _hash([subject, bar.name, n if bar.counts else 0, [_content(path) for path in files]])
 
 
 def _preset_key(name: str, bar: Bar, n: int, side: str) -> str:

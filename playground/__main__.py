@@ -5,6 +5,7 @@ python -m playground generate vae --n 16 --seed 1 --out made
 python -m playground generate vae --n 10000 --format npy --out made
 python -m playground generate vae --view reconstruct --input photo.jpg --out made
 python -m playground generate NAME --view inpaint --picture photo.jpg --mask mask.png --out made
+python -m playground generate NAME --text "Hello." --vocoder griffin_lim --out said
 python -m playground generate vae --help                     every view of the family with its controls
 python -m playground compare vae --out compared              ours and the reference from one seed
 """
@@ -19,7 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from playground import batches, comparing, inputs, registry, staging, writing
+from playground import batches, comparing, inputs, registry, sounding, staging, writing
 from playground import checkpoint as checkpoints
 from playground.checkpoint import Checkpoint, Damaged
 from playground.contract import Control, Told, View
@@ -73,6 +74,7 @@ def _common(parser: argparse.ArgumentParser, generates: bool) -> None:
     add("family", metavar="FAMILY", help=f"one of {', '.join(registry.families())}")
     add("--out", required=True, metavar="DIR", type=Path, help="folder for the files; those of the same name go")
     add("--n", type=int, default=None, metavar="N", help="samples (default: as many as the view draws)")
+    add("--vocoder", metavar="KEY", help=f"what sounds mels: one of {', '.join(v.key for v in sounding.vocoders())}")
     if generates:
         add("--checkpoint", type=Path, metavar="DIR", help="a checkpoint folder (default: the shipped one)")
         add("--reference", action="store_true", help="the reference's checkpoint instead of ours")
@@ -153,8 +155,9 @@ def _generate(options: argparse.Namespace, raw: dict[str, str]) -> None:
         values["n"] = options.n
     settings = {"family": options.family, "side": checkpoint.side, "view": view.key}
     settings["checkpoint"] = shown_path(checkpoint.folder) if checkpoint.folder else ""
+    settings |= {"vocoder": sounding.vocoder(options.vocoder).key} if options.vocoder else {}
     with (
-        writing.opened(options.out, view.key, options.format, settings) as writer,
+        writing.opened(options.out, view.key, options.format, settings, options.vocoder) as writer,
         tqdm(total=options.n, desc=view.key, unit="sample", disable=None) as bar,
     ):
         part = 0
@@ -217,7 +220,8 @@ def _compare(options: argparse.Namespace, raw: dict[str, str]) -> None:
         raw = {**raw, "n": str(options.n)}
     sides = [_draw_side(side, checkpoint, raw) for side, checkpoint in opened.items()]
     settings = {name: value for name, value in raw.items() if name not in _files(family.views[0], raw)}
-    written = comparing.write(family, sides, options.out, settings)
+    settings |= {"vocoder": sounding.vocoder(options.vocoder).key} if options.vocoder else {}
+    written = comparing.write(family, sides, options.out, settings, options.vocoder)
     written += writing.comparison(family, sides, options.out, settings)
     print((options.out / "comparison.md").read_text(encoding="utf-8"))
     print("\n".join(str(path) for path in written))

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from playground import checkpoint as checkpoints
-from playground import drawing, registry, staging
+from playground import drawing, registry, sounding, staging
 from playground.checkpoint import Checkpoint
-from playground.contract import Audio, DataInfo, Family, Output, Sheet, Table, Text, Told, View
+from playground.contract import Audio, DataInfo, Family, Mel, Output, Sheet, Table, Text, Told, View, World
 
 SIDES = ("ours", "reference")
 TITLES: dict[str, Text] = {
@@ -83,7 +83,8 @@ def settings(view: View, config: Any, info: DataInfo, raw: Mapping[str, Any], le
 
 def samples(outputs: list[Output]) -> int:
     """How many pictures or recordings the outputs hold; at least 1."""
-    return max(1, sum(len(o.pictures) if isinstance(o, Sheet) else isinstance(o, Audio) for o in outputs))
+    heard = (Audio, Mel, World)
+    return max(1, sum(len(o.pictures) if isinstance(o, Sheet) else isinstance(o, heard) for o in outputs))
 
 
 def compare(family: str, raw: Mapping[str, Any] | None = None) -> list[Side]:
@@ -140,7 +141,9 @@ def _config(checkpoint: Checkpoint) -> str:
 # --- Files ----------------------------------------------------------------------------------------------------
 
 
-def write(family: Family, sides: list[Side], out: Path, settings: Mapping[str, Any]) -> list[Path]:
+def write(
+    family: Family, sides: list[Side], out: Path, settings: Mapping[str, Any], vocoder: str | None = None
+) -> list[Path]:
     """The outputs of each side as pictures and recordings, and the table as Markdown; returns the files."""
     out.mkdir(parents=True, exist_ok=True)
     written = []
@@ -150,8 +153,9 @@ def write(family: Family, sides: list[Side], out: Path, settings: Mapping[str, A
             meta = {"family": family.name, "side": side.name, **settings}
             if isinstance(output, Sheet):
                 written.append(_write(out / f"{name}.png", drawing.sheet_png(output, meta)))
-            elif isinstance(output, Audio):
-                written.append(_write(out / f"{name}.wav", drawing.wav_bytes(output, meta)))
+            elif isinstance(output, (Audio, Mel, World)):
+                heard = output if isinstance(output, Audio) else sounding.sound(output, vocoder)
+                written.append(_write(out / f"{name}.wav", drawing.wav_bytes(heard, meta)))
     written.append(_write(out / "comparison.md", markdown(table(family, sides)).encode()))
     return written
 

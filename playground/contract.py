@@ -148,6 +148,9 @@ class Data(Protocol):
 class Examples(Protocol):
     """One part of a data set. Pictures are `x` (N, C, H, W) uint8; `labels` (N,) int64 or None; `texts` or None.
 
+    Of recordings `x[i]` is (T_i,) int16 at `rate` Hz, and there are `audio(i)` (T_i,) float32 in [-1, 1]; `speakers` (N,)
+    int64 or None; `names`; `sounds`, for each recording its phones in time (`symbol`, `start`, `end` in seconds), or None.
+
     Some have more: `texts_ko`, the texts in Korean, "" where there is none; and `checker`, a program that tells whether a
     picture shows a text: (text, picture (C, H, W) in [0, 1]) -> bool.
     """
@@ -164,7 +167,11 @@ class Examples(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, indices: Tensor) -> Any:
-        """The examples at `indices` as the model takes them: pictures as float32 in [0, 1] with their labels."""
+        """The examples at `indices` as the model takes them: pictures as float32 in [0, 1] with their labels.
+
+        Recordings are (x (B, T) float32 in [-1, 1], zeros after each end; lengths (B,); labels (B,) or None; speakers
+        (B,) or None).
+        """
         ...
 
 
@@ -447,6 +454,8 @@ class Reference:
     about: Text
     """How the counterpart differs, in a sentence or two."""
     hub: HubModel | None = None
+    vocodes: bool = False
+    """Its model has `vocode(mel, rng)`: the interface offers it wherever mels are sounded (see `playground/sounding.py`)."""
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,20 @@ import torch
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from torch import Tensor
 
-from playground.contract import Audio, Curve, Field, Graph, HeatMap, Mel, Output, Sheet, Text, World
+from playground.contract import Audio, Curve, Field, Graph, HeatMap, Mel, Output, Sheet, Text, Told, World
+from playground.sounding import plainly
 
 GREY = (122, 122, 122, 255)
 """Lettering that has a contrast of about 4:1 on white and on near-black alike."""
 SERIES = ("#2f6fab", "#c4572e", "#3f8f5b", "#8a5aa8", "#b08a1e", "#3a9aa6", "#b3446c", "#6b7280", "#7a4f34", "#86a814")
 """As many as there are digits, so that each class of them has a colour of its own."""
 METADATA_KEY = "playground"
+_TIME: Text = {"en": "time (s)", "ko": "시간(초)"}
+_AMPLITUDE: Text = {"en": "amplitude", "ko": "진폭"}
+_FREQUENCY: Text = {"en": "frequency (Hz)", "ko": "주파수(Hz)"}
 PREVIEW_BYTES = 36_000
 """Bytes of a preview before base64, which makes them 48 kB."""
+PREVIEW_SECONDS = 2.2
 _FONTS = (
     "NotoSansCJK-Regular.ttc",  # Linux
     "NotoSansKR-Regular.ttf",
@@ -79,22 +84,30 @@ def wav_bytes(audio: Audio, metadata: Mapping[str, Any] | None = None) -> bytes:
 def previews(outputs: Sequence[Output]) -> list[dict[str, str]]:
     """What can be shown while a training runs: {"kind": "png" | "svg" | "wav", "data": base64}, each under 50 kB.
 
-    Tables and words are left out: they say little of a model half trained.
+    Tables and words are left out: they say little of a model half trained. Of what sounds, the first is heard too, a mel by no model.
     """
-    return [{"kind": kind, "data": base64.b64encode(data).decode()} for kind, data in map(_preview, outputs) if data]
+    made = [*[_heard(o) for o in outputs if isinstance(o, (Audio, Mel, World))][:1], *map(_preview, outputs)]
+    return [{"kind": kind, "data": base64.b64encode(data).decode()} for kind, data in made if data]
 
 
 def _preview(output: Output) -> tuple[str, bytes]:
     if isinstance(output, Sheet):
         return "png", _small_sheet(output)
     if isinstance(output, Audio):
-        return "wav", wav_bytes(_short(output))
+        return "png", _fitting_png(heat_map_image(_as_heat_map(output)))
     if isinstance(output, (HeatMap, Mel, World)):
         return "png", _fitting_png(heat_map_image(_as_heat_map(output)))
     if isinstance(output, (Curve, Field, Graph)):
         drawn = _small_svg(output)
         return "svg", drawn.encode() if len(drawn.encode()) <= PREVIEW_BYTES else b""
     return "", b""
+
+
+def _heard(output: Audio | Mel | World) -> tuple[str, bytes]:
+    try:
+        return "wav", wav_bytes(_short(plainly(output, PREVIEW_SECONDS)))
+    except Told:  # a model half trained may give what no vocoder takes
+        return "", b""
 
 
 def _small_svg(output: Curve | Field | Graph) -> str:
@@ -121,7 +134,7 @@ def _fitting_png(image: Image.Image) -> bytes:
 
 
 def _short(audio: Audio) -> Audio:
-    """The first two seconds or so at 8 kHz."""
+    """The first three seconds at 8 kHz, as they fit into a preview."""
     from scipy.signal import resample_poly
 
     samples = audio.samples.detach().float().cpu().numpy()[: audio.rate * 4]
@@ -226,6 +239,8 @@ def _cut(line: str, face: Any, width: int) -> str:
 
 # --- Heat maps ------------------------------------------------------------------------------------------------
 
+MEL_HOP = 0.016
+"""Seconds a frame, of both mel front ends."""
 _SEQUENTIAL = ((15, 18, 45), (46, 49, 120), (36, 110, 150), (60, 165, 135), (165, 205, 90), (250, 235, 150))
 _DIVERGING = ((40, 85, 150), (130, 170, 210), (242, 240, 236), (224, 160, 120), (170, 65, 35))
 
@@ -245,15 +260,23 @@ def colours(values: Tensor, low: float | None = None, high: float | None = None,
     return (stops[base] * (1 - part) + stops[base + 1] * part).round().astype(np.uint8)
 
 
-def _as_heat_map(output: HeatMap | Mel | World) -> HeatMap:
-    """Mel and WORLD spectra as heat maps over frames."""
+def _as_heat_map(output: HeatMap | Audio | Mel | World) -> HeatMap:
+    """Spectra as heat maps over seconds, at most 80 dB below the loudest."""
     if isinstance(output, HeatMap):
         return output
-    frames: Text = {"en": "frame", "ko": "프레임"}
+    if isinstance(output, Audio):
+        across, up = (0, max(1, len(output.samples)) / output.rate), (0, output.rate / 2)
+        return HeatMap(spectrogram(output), _TIME, _FREQUENCY, output.title, "bottom", across, up)
     if isinstance(output, Mel):
-        return HeatMap(output.values.T, frames, {"en": "mel band", "ko": "멜 대역"}, output.title, "bottom")
-    spectrum = output.envelope.clamp_min(1e-12).log10().T
-    return HeatMap(spectrum, frames, {"en": "frequency bin", "ko": "주파수 칸"}, output.title, "bottom")
+        # log10 of magnitudes: 80 dB are 4
+        values = output.values.detach().float()
+        level = values.clamp_min(float(values.max()) - 4).T
+        seconds = len(values) * MEL_HOP
+        return HeatMap(level, _TIME, {"en": "mel band", "ko": "멜 대역"}, output.title, "bottom", (0, seconds))
+    power = output.envelope.detach().float().clamp_min(1e-16).log10()
+    level = power.clamp_min(float(power.max()) - 8).T
+    across, up = (0, len(power) * output.frame_ms / 1000), (0, output.rate / 2)
+    return HeatMap(level, _TIME, _FREQUENCY, output.title, "bottom", across, up)
 
 
 def _matrix_image(heat: HeatMap) -> Image.Image:
@@ -293,6 +316,11 @@ def heat_map_image(heat: HeatMap, language: str = "en", width: int = 640) -> Ima
 def heat_map_png(heat: HeatMap | Mel | World, metadata: Mapping[str, Any] | None = None, language: str = "en") -> bytes:
     """The matrix as PNG with axes; mels and WORLD spectra too."""
     return png_bytes(heat_map_image(_as_heat_map(heat), language), metadata)
+
+
+def sound_png(output: Audio | Mel | World) -> bytes:
+    """The spectrogram of a sound as PNG with axes."""
+    return png_bytes(heat_map_image(_as_heat_map(output)))
 
 
 def heat_map_svg(heat: HeatMap | Mel | World, language: str = "en") -> str:
@@ -624,26 +652,50 @@ def _arrow(places: Sequence[tuple[float, float]], a: int, b: int, weight: float,
 
 # --- Sound ----------------------------------------------------------------------------------------------------
 
-_TIME: Text = {"en": "time (s)", "ko": "시간(초)"}
-_AMPLITUDE: Text = {"en": "amplitude", "ko": "진폭"}
-_FREQUENCY: Text = {"en": "frequency (Hz)", "ko": "주파수(Hz)"}
-
 
 def waveform_svg(audio: Audio, language: str = "en") -> str:
-    """Amplitude over time."""
+    """Amplitude over time. A quiet recording has a finer scale, which the axis says."""
     y = audio.samples.detach().float().cpu().numpy()
-    frame = _Frame((0, max(len(y), 1) / audio.rate), (-1, 1), _TIME[language], _AMPLITUDE[language])
-    frame.height = 170
-    body = _line(frame, np.arange(len(y)) / audio.rate, y, 0, 1, 1200)
-    return frame.svg(body.replace('"1.8"', '"1"'), _title(audio.title, language) or _AMPLITUDE[language])
+    loudest = float(np.abs(y).max(initial=0))
+    reach = next((edge for edge in (0.1, 0.2, 0.5) if loudest <= edge), 1.0) if loudest else 1.0
+    frame = _Frame((0, max(len(y), 1) / audio.rate), (-reach, reach), _TIME[language], _AMPLITUDE[language])
+    frame.height = 150
+    body = _envelope(frame, y, audio.rate) if len(y) > WAVE_COLUMNS * 4 else _wave(frame, y, audio.rate)
+    return frame.svg(body, _title(audio.title, language) or _AMPLITUDE[language])
+
+
+WAVE_COLUMNS, SPECTRUM_COLUMNS = 450, 640
+
+
+def _wave(frame: _Frame, y: np.ndarray, rate: int) -> str:
+    """Every sample, where there are few."""
+    return _line(frame, np.arange(len(y)) / rate, y, 0, 1, len(y) + 1).replace('"1.8"', '"1"')
+
+
+def _envelope(frame: _Frame, y: np.ndarray, rate: int) -> str:
+    """The lowest and the highest sample of each column as one filled shape, and their root mean square within it."""
+    parts = np.array_split(y, WAVE_COLUMNS)
+    x = [frame.x((k + 0.5) / WAVE_COLUMNS * len(y) / rate) for k in range(WAVE_COLUMNS)]
+    rms = [float(np.sqrt(np.mean(part**2))) for part in parts]
+    shapes = []
+    for low, high, solid in (
+        ([float(p.min()) for p in parts], [float(p.max()) for p in parts], 0.45),
+        ([-r for r in rms], rms, 0.9),
+    ):
+        top = "L".join(f"{a} {frame.y(b)}" for a, b in zip(x, high, strict=True))
+        bottom = "L".join(f"{a} {frame.y(b)}" for a, b in zip(x[::-1], low[::-1], strict=True))
+        shapes.append(f'<path style="fill:{_colour(0)}" opacity="{solid}" d="M{top}L{bottom}z"/>')
+    return "".join(shapes)
 
 
 def spectrogram(audio: Audio) -> Tensor:
-    """(frequencies, frames) level in dB, at most 80 below the loudest: a Hann window of 32 ms every 8 ms."""
+    """(frequencies, frames) level in dB, at most 80 below the loudest: a Hann window of 32 ms every 8 ms, or less often."""
     window = max(64, 1 << round(math.log2(audio.rate * 0.032)))
     samples = audio.samples.detach().float().cpu()
     samples = torch.nn.functional.pad(samples, (0, max(0, window - len(samples))))
     spectrum = torch.stft(samples, window, window // 4, window=torch.hann_window(window), return_complex=True).abs()
+    if spectrum.shape[1] > SPECTRUM_COLUMNS:  # the loudest of neighbouring frames: no click is lost
+        spectrum = torch.nn.functional.adaptive_max_pool1d(spectrum, SPECTRUM_COLUMNS)
     level: Tensor = 20 * spectrum.clamp_min(1e-8).log10()
     return level.clamp_min(float(level.max()) - 80)
 

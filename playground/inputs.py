@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from playground.contract import BadSetting, Control, DataInfo, View
-from playground.data.imagefolder import LIMITS, Entry, Skip, contents, open_picture
+from playground.data.archive import Entry, Skip, contents
+from playground.data.imagefolder import LIMITS, open_picture
 from playground.ui import media
 
 KINDS = {

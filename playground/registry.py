@@ -80,3 +80,9 @@ def trainer(name: str) -> ModuleType:
 def reference(name: str) -> ModuleType:
     """The module that holds the family's counterpart; imports its library, which may take seconds."""
     return importlib.import_module(family(name).reference.module)
+
+
+def vocoders() -> list[tuple[str, str]]:
+    """(family, "ours" or "reference") of every model that makes sound of mels: it has `vocode`, its reference says so."""
+    ours = [(name, "ours") for name, known in families().items() if hasattr(known.Model, "vocode")]
+    return ours + [(name, "reference") for name, known in families().items() if known.reference.vocodes]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image, ImageDraw
 
-from playground import comparing, drawing
+from playground import comparing, drawing, sounding
 from playground.batches import Batch
 from playground.contract import Audio, Curve, Family, Field, Graph, HeatMap, Mel, Output, Sheet, Table, Told, World
 
@@ -30,11 +30,13 @@ class Writer(Protocol):
 
 
 @contextmanager
-def opened(out: Path, name: str, form: str | None, settings: Mapping[str, Any]) -> Iterator[Writer]:
-    """A writer into the folder `out`. Files of arrays are there only once they are whole."""
+def opened(
+    out: Path, name: str, form: str | None, settings: Mapping[str, Any], vocoder: str | None = None
+) -> Iterator[Writer]:
+    """A writer into the folder `out`. Files of arrays are there only once they are whole. `vocoder` sounds mels."""
     out.mkdir(parents=True, exist_ok=True)
     if form != "npy":
-        yield Files(out, name, form, settings)
+        yield Files(out, name, form, settings, vocoder)
         return
     arrays = Arrays(out, settings)
     try:
@@ -45,26 +47,37 @@ def opened(out: Path, name: str, form: str | None, settings: Mapping[str, Any]) 
 
 
 class Files:
-    """A file for each output, named after the view and numbered where there are several."""
+    """A file for each output, named after the view and numbered where there are several; mels are heard, too."""
 
-    def __init__(self, out: Path, name: str, form: str | None, settings: Mapping[str, Any]):
-        self.out, self.name, self.form, self.settings = out, name, form, settings
+    def __init__(self, out: Path, name: str, form: str | None, settings: Mapping[str, Any], vocoder: str | None = None):
+        self.out, self.name, self.form, self.settings, self.vocoder = out, name, form, settings, vocoder
         self.written: list[Path] = []
+        self.outputs = 0
 
     def add(self, batch: Batch, n: int) -> None:
-        made = [(o, kind) for o in batch.outputs if (kind := suffix(o)) and self.form in (None, kind)]
-        if not made:
-            kinds = ", ".join(dict.fromkeys(suffix(o) for o in batch.outputs))
+        made = [(o, [kind for kind in kinds(o) if self.form in (None, kind)]) for o in batch.outputs]
+        if not any(wanted for _, wanted in made):
+            drawn = ", ".join(dict.fromkeys(kind for o in batch.outputs for kind in kinds(o)))
             raise Told(
-                f"--format {self.form}: this view draws no {self.form}; it draws {kinds}",
-                f"--format {self.form}: 이 보기의 결과는 {kinds} 형식입니다",
+                f"--format {self.form}: this view draws no {self.form}; it draws {drawn}",
+                f"--format {self.form}: 이 보기의 결과는 {drawn} 형식입니다",
             )
         settings = {**self.settings, **plain(batch.settings)}
-        for output, kind in made:
-            number = f"-{len(self.written) + 1}" if self.written else ""
-            path = self.out / f"{self.name}{number}.{kind}"
-            path.write_bytes(encoded(output, settings))
-            self.written.append(path)
+        for output, wanted in made:
+            number = f"-{self.outputs + 1}" if self.outputs else ""
+            self.outputs += bool(wanted)
+            for kind in wanted:
+                path = self.out / f"{self.name}{number}.{kind}"
+                shown = output
+                if kind == "wav" and isinstance(output, (Mel, World)):
+                    shown = sounding.sound(output, self.vocoder, settings.get("seed", 0))
+                path.write_bytes(encoded(shown, settings))
+                self.written.append(path)
+
+
+def kinds(output: Output) -> tuple[str, ...]:
+    """The kinds of file that suit an output: one, and of what stands for sound also the sound."""
+    return (suffix(output), "wav") if isinstance(output, (Mel, World)) else (suffix(output),)
 
 
 def suffix(output: Output) -> str:

@@ -15,10 +15,19 @@ from playground import checkpoint as checkpoints
 from playground import data, registry
 from playground.checkpoint import About, Checkpoint
 from playground.contract import Data, DataInfo, Examples, Family, Progress, configure
+from playground.data import Recordings
 from trainers.plans import Job, job_from_preset, phase_fields, plan
 from trainers.run import Run
 
-EMBEDDED = {"images": "digits", "labelled images": "digits", "captioned images": "shapes", "points": "moons"}
+EMBEDDED = {
+    "images": "digits",
+    "labelled images": "digits",
+    "captioned images": "shapes",
+    "points": "moons",
+    "labelled speech": "espeak_digits",
+    "two speakers": "espeak_digits",
+    "speech and text": "espeak",
+}
 """What a family may ask for, and a set of it that is always there."""
 COLOUR = "shapes"
 """Coloured pictures, for the views that grey ones do not have."""
@@ -68,12 +77,14 @@ class FewData:
     """A data set cut down to a handful of training examples."""
 
     info: DataInfo
-    train: Few
+    train: Examples
     test: Examples
 
 
 def few(dataset: str, n: int) -> FewData:
-    data = load(dataset)
+    data: Any = load(dataset)
+    if isinstance(data.train, Recordings):  # these have more to them than every part has
+        return FewData(data.info, data.train.select(range(min(n, len(data.train)))), data.test.select(range(n // 4)))
     return FewData(data.info, Few(data.train, n), data.test)
 
 
@@ -82,7 +93,8 @@ def job(family: str, dataset: str, steps: int = 20, **changes: Any) -> Job:
     recipe = registry.reference(family) if changes.get("reference") else registry.trainer(family)
     kind = getattr(recipe, "Recipe", registry.trainer(family).Recipe)
     short = dict.fromkeys(phase_fields(kind()), steps)
-    batch = {"batch_size": 16} if "batch_size" in {f.name for f in fields(kind)} else {}
+    known = {f.name for f in fields(kind)}
+    batch = {name: n for name, n in {"batch_size": 16, "crop": 256}.items() if name in known}
     return job_from_preset(
         family, "fast", dataset=dataset, minutes=0.0, recipe={**short, **batch, **changes.pop("recipe", {})}, **changes
     )

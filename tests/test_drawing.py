@@ -79,7 +79,7 @@ def test_previews_of_every_output() -> None:
         Audio(noise, 16_000),
         HeatMap(torch.randn(30, 40), X, Y),
         Mel(torch.rand(300, 80), 16_000),
-        World(torch.rand(50), torch.rand(50, 513), torch.rand(50, 513), 16_000),
+        World(100 + torch.rand(50), torch.rand(50, 513), torch.rand(50, 513), 16_000),
         Curve({"a": (range(5000), torch.randn(5000).tolist())}, X, Y),
         Field(torch.rand(225, 2), torch.randn(20, 225, 2), {"a": torch.rand(20, 400, 2)}, X, Y),
         Graph(["1", "2"], [(0, 1, 0.5)]),
@@ -87,7 +87,7 @@ def test_previews_of_every_output() -> None:
         Words(X),
     ]
     made = drawing.previews(outputs)
-    assert [piece["kind"] for piece in made] == ["wav", "png", "png", "png", "svg", "svg", "svg"]
+    assert [piece["kind"] for piece in made] == ["wav", "png", "png", "png", "png", "svg", "svg", "svg"]
     assert all(len(piece["data"]) < 50_000 for piece in made)
 
 

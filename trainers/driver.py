@@ -240,7 +240,8 @@ def _resume(save: Path, folder: Path, data: Data | None) -> Course:
 def _start(planned: Plan, folder: Path, kind: type[Run] = Run) -> Course:
     job, recipe = planned.job, planned.recipe
     torch.manual_seed(job.seed)
-    run = kind(job.seed, getattr(recipe, "batch_size", 1), getattr(recipe, "precision", "fp32"))
+    # A recipe without batches (a closed form, EM) has none to divide: each process computes it as one would.
+    run = kind(job.seed, getattr(recipe, "batch_size", 0), getattr(recipe, "precision", "fp32"))
     return Course(planned, folder, run, planned.build(planned.config).to(run.device))
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from playground import checkpoint as checkpoints
 from playground import registry
-from playground.contract import Audio, DataInfo, Field, Sheet, Told
+from playground.contract import Audio, DataInfo, Field, Mel, Sheet, Told, World
 from trainers.plans import Job, Plan, describe, total_steps
 from trainers.run import Run, get_random_state
 
@@ -236,14 +236,18 @@ def export(folder: Path, out: Path) -> Path:
 
 
 def first_picture(made: checkpoints.Checkpoint) -> dict[str, bytes]:
-    """The first sheet, recording or field that the generating view makes, by file name; empty where it makes none."""
-    from playground import drawing, staging
+    """The first sheet, field or sound that the generating view makes, by file name; empty where it makes none.
+
+    A sound is a recording and its picture; a mel is sounded by no model.
+    """
+    from playground import drawing, sounding, staging
 
     for output in staging.draw(staging.view(made), made.model, made.config, staging.scene(made), {}):
         if isinstance(output, Sheet):
             return {"preview.png": drawing.sheet_png(output)}
-        if isinstance(output, Audio):
-            return {"preview.wav": drawing.wav_bytes(output)}
+        if isinstance(output, Audio | Mel | World):
+            heard = drawing.wav_bytes(sounding.plainly(output))
+            return {"preview.wav": heard, "preview.png": drawing.sound_png(output)}
         if isinstance(output, Field):
             return {"preview.svg": drawing.field_svg(output.at(-1)).encode()}
     return {}

@@ -29,8 +29,8 @@ def writable() -> Path:
 
 
 def locate(name: str) -> Path | None:
-    """The file `name` ("MNIST/raw/...") in the data folder or in the cache."""
-    return next((path for path in (root() / name, cache() / name) if path.is_file()), None)
+    """The file or folder `name` ("MNIST/raw/...") in the data folder or in the cache."""
+    return next((path for path in (root() / name, cache() / name) if path.exists()), None)
 
 
 def runs() -> Path:

@@ -6,25 +6,34 @@ source whose files are all there is read. An embedded set has a source of no fil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from playground.contract import Text
-from playground.data import points, readers, shapes
-from playground.data.folders import locate
+from playground.data import points, readers, shapes, speech, synthetic
+from playground.data.folders import cache, locate, root
 from playground.data.pictures import ImageData
 from playground.data.points import PointData, point_data
+from playground.data.recordings import SpeechData
 from playground.data.remote import Remote
+from playground.data.sounds import RATES
+
+Loaded: TypeAlias = ImageData | PointData | SpeechData
 
 
 @dataclass(frozen=True)
 class Source:
-    """Files by their names in the data folder, none for what is embedded, and the function that reads them."""
+    """Files or folders by their names in the data folder, none for what is embedded, and the function that reads them.
+
+    It is given their paths, and of recordings the rate wanted, in Hz.
+    """
 
     files: tuple[str, ...]
-    read: Callable[[readers.Files], ImageData | PointData]
+    read: Callable[..., Any]
 
     def paths(self) -> list[Path] | None:
         """Where the files lie, None if one of them is missing."""
@@ -45,10 +54,12 @@ class DataSet:
     folder: str = ""
     """Where in the data folder `remotes` are put, and then unpacked."""
     unpack: Callable[[Path], None] = lambda folder: None
+    rates: tuple[int, ...] = ()
+    """Of recordings: the rates in Hz that they can be had at, the usual one first."""
 
     @property
     def embedded(self) -> bool:
-        return not self.remotes
+        return any(not source.files for source in self.sources)
 
     def present(self) -> Source | None:
         """The first source whose files are all on this machine."""
@@ -56,6 +67,9 @@ class DataSet:
 
 
 LABELLED, CAPTIONED, POINTS = (("images", "labelled images"), ("images", "captioned images"), ("points",))
+DIGITS = ("labelled speech", "two speakers", "speech and text")
+VOICES = ("speech and text", "two speakers")
+VOICE = ("speech and text",)
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -96,6 +110,18 @@ FACES_REMOTE = Remote(
     ("https://ndownloader.figshare.com/files/5976027",),
     "sha256:b612fb967f2dc77c9c62d3e1266e0c73d5fca46a4b8906c18e454d41af987794",
     4_000_000,
+)
+FSDD_REMOTE = Remote(
+    speech.FSDD_PACKED,
+    ("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",),
+    "sha256:c680098f5d2355ba7cc4bd8b0ca9e0a24c00ebe3b4c552208889a4d28d4fbc2b",
+    16_419_872,
+)
+LJSPEECH_REMOTE = Remote(
+    speech.LJSPEECH_PACKED,
+    ("https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",),
+    "sha256:be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
+    2_748_572_632,
 )
 EMOJI_REMOTE = Remote(
     readers.EMOJI_PACKED,
@@ -239,4 +265,118 @@ SETS: dict[str, DataSet] = {
         {"en": "Two spirals", "ko": "두 개의 나선"},
         {"en": "Two arms wound into each other.", "ko": "서로 감긴 두 갈래의 나선입니다."},
     ),
+    "spoken_digits": DataSet(
+        {"en": "Spoken digits", "ko": "말한 숫자"},
+        {
+            "en": "3,000 recordings of the digits zero to nine by six people, 8 kHz: the MNIST of speech.",
+            "ko": "여섯 사람이 0부터 9까지 영어로 말한 녹음 3,000개(8 kHz)입니다. 음성의 MNIST라고 할 수 있습니다.",
+        },
+        DIGITS,
+        speech.FSDD_CREDIT,
+        (Source((f"{speech.FSDD}/recordings",), speech.read_spoken_digits),),
+        (FSDD_REMOTE,),
+        speech.FSDD,
+        speech.unpack_spoken_digits,
+        RATES,
+    ),
+    "digit_strings": DataSet(
+        {"en": "Strings of spoken digits", "ko": "이어 말한 숫자"},
+        {
+            "en": "Strings of one to five spoken digits, put together from the single recordings, 16 kHz.",
+            "ko": "숫자 하나씩 녹음한 것을 이어 붙여 한 개에서 다섯 개의 숫자를 말하게 한 녹음(16 kHz)입니다.",
+        },
+        VOICES,
+        speech.FSDD_CREDIT,
+        (Source((f"{speech.FSDD}/recordings",), speech.read_digit_strings),),
+        (FSDD_REMOTE,),
+        speech.FSDD,
+        speech.unpack_spoken_digits,
+        RATES[::-1],
+    ),
+    "ljspeech": DataSet(
+        {"en": "LJ Speech", "ko": "LJ Speech"},
+        {
+            "en": "13,100 sentences from books read by one woman, 24 hours, here at 16 kHz.",
+            "ko": "한 여성이 책의 문장 13,100개를 읽은 24시간 분량의 영어 녹음입니다(여기서는 16 kHz).",
+        },
+        VOICE,
+        speech.LJSPEECH_CREDIT,
+        (
+            Source(
+                (f"{speech.LJSPEECH}/metadata.csv", f"{speech.LJSPEECH}/wavs"),
+                speech.corpus_reader("ljspeech", speech.LJSPEECH_CREDIT),
+            ),
+        ),
+        (LJSPEECH_REMOTE,),
+        "",
+        speech.unpack_ljspeech,
+        RATES[::-1],
+    ),
+    "espeak": DataSet(
+        {"en": "A synthetic voice", "ko": "합성 음성"},
+        {
+            "en": "1,060 English sentences spoken by espeak-ng in four voices, with the time of every phone.",
+            "ko": "espeak-ng가 네 가지 목소리로 말한 영어 문장 1,060개입니다. 모든 소리의 시각을 압니다.",
+        },
+        VOICES,
+        synthetic.CREDIT,
+        (Source((), synthetic.sentences),),
+        rates=RATES[::-1],
+    ),
+    "espeak_digits": DataSet(
+        {"en": "Synthetic spoken digits", "ko": "합성 음성으로 말한 숫자"},
+        {
+            "en": "Each digit twelve times by four synthetic voices, at many paces and pitches, 8 kHz.",
+            "ko": "네 가지 합성 음성이 빠르기와 높이를 바꾸어 가며 숫자마다 열두 번씩 말합니다(8 kHz).",
+        },
+        DIGITS,
+        synthetic.CREDIT,
+        (Source((), synthetic.digits),),
+        rates=RATES,
+    ),
+    "espeak_ko": DataSet(
+        {"en": "A synthetic Korean voice", "ko": "한국어 합성 음성"},
+        {
+            "en": "540 Korean sentences spoken by espeak-ng in two voices, with the time of every phone.",
+            "ko": "espeak-ng가 두 가지 목소리로 말한 한국어 문장 540개입니다. 모든 소리의 시각을 압니다.",
+        },
+        VOICES,
+        synthetic.CREDIT,
+        (Source((), synthetic.korean_sentences),),
+        rates=RATES[::-1],
+    ),
 }
+
+
+# --- Corpora that somebody has put into the data folder -------------------------------------------------------
+
+
+def known(name: str) -> DataSet | None:
+    """The registered set of that name, or the corpus in the LJSpeech layout in the data folder's folder of that name."""
+    return SETS.get(name) or corpora().get(name)
+
+
+def corpora() -> dict[str, DataSet]:
+    """Every folder of the data folder that holds a `metadata.csv` beside `wavs`, by its name, but for registered ones."""
+    found: dict[str, DataSet] = {}
+    for place in dict.fromkeys((root(), cache())):
+        for table in sorted(place.glob("*/metadata.csv")):
+            name = table.parent.name
+            if re.fullmatch("[A-Za-z0-9_]{1,40}", name) and name not in SETS and (table.parent / "wavs").is_dir():
+                found.setdefault(name, _corpus(name))
+    return found
+
+
+def _corpus(name: str) -> DataSet:
+    credit = speech.CORPORA.get(name, f"Recordings of the folder {name}; their licence is what their owner says it is")
+    return DataSet(
+        {"en": name.capitalize(), "ko": name.capitalize()},
+        {
+            "en": f"The recordings with texts in the data folder's {name}, here at 16 kHz.",
+            "ko": f"데이터 폴더의 {name}에 있는, 글이 딸린 녹음입니다(여기서는 16 kHz).",
+        },
+        VOICE,
+        credit,
+        (Source((f"{name}/metadata.csv", f"{name}/wavs"), speech.corpus_reader(name, credit)),),
+        rates=RATES[::-1],
+    )

@@ -1,4 +1,6 @@
-"""What the generated pictures are worth: the digit judge and the figures measured with it."""
+"""What generated things are worth: pictures by the digit judge and the figures measured with it, offered here; speech by
+`metrics.speech` and `metrics.spoken_digit_judge`, imported by name where they are used.
+"""
 
 from playground.metrics.digit_judge import judge
 from playground.metrics.frechet import frechet_distance, rfd, rfd_floor, statistics

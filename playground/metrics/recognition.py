@@ -14,14 +14,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Recognised:
-    """A share of samples, beside what the judge makes of MNIST's real test pictures by the same rule."""
+    """A share of samples, beside what the judge makes of real held-out examples by the same rule."""
 
     share: float
     """Samples read with over 0.95 confidence, as what was asked for where that is known; in [0, 1]."""
     real_share: float
-    """The same share of the 10,000 test pictures: the ceiling."""
+    """The same share of the real held-out examples (10,000 pictures, 300 recordings): the ceiling."""
     judge_accuracy: float
-    """The judge's plain accuracy on the test pictures."""
+    """The judge's plain accuracy on them."""
 
 
 def recognisable(pictures: Tensor, labels: Tensor | None = None) -> Recognised:

@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from playground import comparing, registry, staging
-from playground.contract import BadSetting, Family
+from playground import comparing, registry, sounding, staging
+from playground.contract import Audio, BadSetting, Family
 from playground.ui import forms, generating, guard, media, shelf, showing, training
 from playground.ui.family import begun, command_event, draw_events, train_event, watch_event
 from playground.ui.parts import part, plain
@@ -52,7 +52,7 @@ def compare_tab() -> None:
 
 @cache
 def _schema() -> dict[str, Any]:
-    return {"families": [_described(f) for f in registry.families().values()]}
+    return {"families": [_described(f) for f in registry.families().values()], "vocoders": forms.vocoder_field()}
 
 
 def _described(family: Family) -> dict[str, Any]:
@@ -108,9 +108,12 @@ def _draw(value: Any, request: gr.Request) -> Iterator[str]:
         guard.draws.demand(request)
         family, raw = _asked(value)
         drawn: list[comparing.Side] = []
+        heard: list[list[Audio | None]] = []
+        by = value.get("vocoder")
         for side in _sides(family.name, raw):
             drawn.append(side)
-            yield _side_by_side(family, drawn, raw, language, whole=len(drawn) == len(comparing.SIDES))
+            heard.append(sounding.Sounder(by if isinstance(by, str) else None).of(side.outputs, whole=True))
+            yield _side_by_side(family, drawn, heard, raw, language)
     except Exception as error:  # told to the visitor, whatever it is
         yield _trouble(error, request)
 
@@ -134,13 +137,23 @@ def _trouble(error: Exception, request: gr.Request) -> str:
     return showing.error_html(told(error, language_of(request)))
 
 
-def _side_by_side(family: Family, drawn: list[comparing.Side], raw: dict[str, Any], language: str, whole: bool) -> str:
+def _side_by_side(
+    family: Family,
+    drawn: list[comparing.Side],
+    heard: list[list[Audio | None]],
+    raw: dict[str, Any],
+    language: str,
+) -> str:
+    """The sides drawn so far, with what is heard of each, all equally loud; the table once both are there."""
     columns, asked = [], media.plain(family.views[0], raw)
-    for side in drawn:
+    gains = iter(sounding.loudness([audio for side in heard for audio in side]))
+    for side, audios in zip(drawn, heard, strict=True):
         settings = {"family": family.name, "side": side.name, **asked}
         title = comparing.TITLES[side.name] if side.name == "ours" else family.reference.title
-        body = showing.outputs_html(side.outputs, language, settings, None)
+        loud = [next(gains) for _ in audios]
+        body = showing.outputs_html(side.outputs, language, settings, None, audios, loud)
         columns.append(f'<section class="side"><h3>{title[language]}</h3>{body}</section>')
+    whole = len(drawn) == len(comparing.SIDES)
     table = showing.table_html(comparing.table(family, drawn), language) if whole else ""
     return f'<div class="pair">{"".join(columns)}</div>{table}'
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import gradio as gr
 
-from playground import data, staging
+from playground import data, registry, staging
 from playground.contract import Family
-from playground.ui import forms, generating, guard, heldout, shelf, training, watching
+from playground.ui import forms, generating, guard, heldout, shelf, training, voices, watching
 from playground.ui.parts import part, plain
 from playground.ui.turns import Turn
 from playground.ui.words import WORDS, both, label, language_of, sentence, t
@@ -31,12 +31,13 @@ def family_tab(family: Family, catalogue: list[Any], words: gr.I18n) -> None:
         with gr.Column(elem_classes="card train", scale=3, min_width=280):
             settings = part(
                 "settings",
-                ("forget", "trouble"),
+                ("forget", "keep", "trouble"),
                 forms.settings_form(family, catalogue),
                 server_functions=[repeat],
                 elem_id=f"settings-{name}",
             )
-            pictures = _upload(label(words, "upload pictures")) if _takes_pictures(family) else None
+            own = forms.own_kind(family)
+            upload = _upload(label(words, f"upload {own}")) if own else None
         with gr.Column(elem_classes="card run", scale=4, min_width=300):
             monitor = part(
                 "monitor",
@@ -62,7 +63,7 @@ def family_tab(family: Family, catalogue: list[Any], words: gr.I18n) -> None:
     draw_events(looks, drawing, looked, f"{name}_inside")
     _picking_events(family, makes, looks, checkpoint)
     _training_events(family, settings, monitor, makes, made)
-    _picture_events(settings, pictures)
+    _own_events(settings, upload, own)
 
 
 def repeat(value: Any) -> dict[str, str]:
@@ -83,10 +84,6 @@ def _upload(words: Any) -> gr.UploadButton:
     return button
 
 
-def _takes_pictures(family: Family) -> bool:
-    return bool({"images", "labelled images", "captioned images"} & set(family.trains_on))
-
-
 def views_form(family: Family, role: str, token: str = "") -> dict[str, Any]:
     """The description of a views form ("makes": the generating view, "looks": the others) for a checkpoint."""
     token = token or shelf.default_token(family.name)
@@ -96,6 +93,7 @@ def views_form(family: Family, role: str, token: str = "") -> dict[str, Any]:
         "checkpoint": token,
         "shipped": shelf.shipped_tokens(family.name),
         "inSight": forms.IN_SIGHT,
+        "vocoders": forms.vocoder_field() if family.kind == "speech" else None,
         "views": [],
     }
     known = shelf.described(family.name, token) if token else None
@@ -113,8 +111,16 @@ def first_paint(name: str) -> str:
         words = "untrained" if not shelf.default_token(name) else "no picture"
         return f'<div class="outputs"><p class="empty">{both(t(words))}</p></div>'
     picture = f'<img class="first" loading="lazy" alt="" src="preview/{name}.png">'
+    player = ""
+    if guard.preview_of(name, ".wav"):
+        said = html.escape(family_title(name))
+        player = f'<audio controls preload="none" aria-label="{said}" src="preview/{name}.wav"></audio>'
     caption = f"<figcaption>{both(t('made by'))}</figcaption>"
-    return f'<div class="outputs"><figure class="output sheet">{picture}{caption}</figure></div>'
+    return f'<div class="outputs"><figure class="output sheet">{player}{picture}{caption}</figure></div>'
+
+
+def family_title(name: str) -> str:
+    return " / ".join(dict.fromkeys(registry.family(name).title.values()))
 
 
 # --- Events ---------------------------------------------------------------------------------------------------
@@ -265,12 +271,14 @@ def command_event(monitor: gr.HTML, action: str) -> None:
     getattr(monitor, action)(act, outputs=[monitor], trigger_mode="multiple", **quiet)
 
 
-def _picture_events(settings: gr.HTML, pictures: gr.UploadButton | None) -> None:
+def _own_events(settings: gr.HTML, upload: gr.UploadButton | None, kind: str) -> None:
+    """What people bring themselves: a zip of pictures or recordings, what they say into the microphone; and its end."""
+
     def forget(event: gr.EventData, request: gr.Request) -> None:
         token = event._data.get("token") if isinstance(event._data, dict) else None
         try:
             data.delete(str(token))
-            gr.Info(WORDS["pictures deleted"][language_of(request)])
+            gr.Info(WORDS["own deleted"][language_of(request)])
         except Exception as error:  # told to the visitor, whatever it is
             training.complain(error, request)
 
@@ -278,24 +286,33 @@ def _picture_events(settings: gr.HTML, pictures: gr.UploadButton | None) -> None
         words = event._data.get("message") if isinstance(event._data, dict) else ""
         gr.Warning(str(words)[:500])
 
-    def take(file: str, request: gr.Request) -> Any:
+    def taken(take: Callable[[], str], request: gr.Request) -> Any:
+        """The page is told of a new upload, and the visitor of what became of the files."""
         language = language_of(request)
         try:
             guard.uploads.demand(request)
-            token = data.upload(Path(file))
+            token = take()
             report = data.report(token)
         except Exception as error:  # told to the visitor, whatever it is
-            training.complain(error, request)
-            return gr.skip()
-        said = [WORDS["pictures kept"][language].format(n=report.kept)]
+            return gr.HTML(notice={"refused": training.complain(error, request), "at": time.time()})
+        said = [WORDS[f"{kind} kept"][language].format(n=report.kept)]
         if report.skipped:
-            names = ", ".join(name for name, _ in report.skipped[:5])
-            said.append(WORDS["pictures skipped"][language].format(n=len(report.skipped), names=names))
+            names = ", ".join(f"{name} ({why[language]})" for name, why in report.skipped[:5])
+            said.append(WORDS["files skipped"][language].format(n=len(report.skipped), names=names))
         gr.Info(" ".join(said))
-        return gr.HTML(notice={"pictures": {"token": token, "kept": report.kept}})
+        return gr.HTML(notice={"own": {"token": token, "kept": report.kept}, "at": time.time()})
+
+    def take(file: str, request: gr.Request) -> Any:
+        brought = data.upload_recordings if kind == "recordings" else data.upload
+        return taken(lambda: brought(Path(file)), request)
+
+    def keep(event: gr.EventData, request: gr.Request) -> Any:
+        return taken(lambda: voices.keep(event._data), request)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     settings.forget(forget, **quiet)
     settings.trouble(trouble, queue=False, **quiet)
-    if pictures is not None:
-        pictures.upload(take, inputs=[pictures], outputs=[settings], concurrency_limit=2, **quiet)
+    if kind == "recordings":
+        settings.keep(keep, outputs=[settings], concurrency_limit=2, **quiet)
+    if upload is not None:
+        upload.upload(take, inputs=[upload], outputs=[settings], concurrency_limit=2, **quiet)

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from playground import registry, staging
+from playground import registry, sounding, staging
 from playground.contract import Control, DataInfo, Family, Preset, Text, View
+from playground.data.corpus import RATE
 from playground.data.imagefolder import LIMITS
+from playground.data.speech import WORDS as WORDS_OF_DIGITS
 from playground.ui import media
 from playground.ui.glossary import named
 from playground.ui.words import WORDS
@@ -20,6 +22,8 @@ from playground.ui.words import WORDS
 IN_SIGHT = 2
 """Controls of the generating view that stand in sight; the rest wait in a closed part."""
 MAX_FIELDS = 64
+SAYING_SECONDS = 1.8
+"""How long a person has for a digit that the page asks for."""
 
 PRESET_NAMES: dict[str, Text] = {
     "fast": {"en": "Fast", "ko": "빠르게"},
@@ -69,6 +73,17 @@ def control_field(control: Control, config: Any, info: DataInfo) -> Described:
     return field
 
 
+def vocoder_field() -> Described:
+    """The choice of what sounds mels, as the page draws it."""
+    return {
+        "name": "vocoder",
+        "kind": "choice",
+        "label": {"en": "Mel spectrograms are sounded by", "ko": "멜 스펙트로그램을 소리로 바꾸는 방법"},
+        "default": sounding.GRIFFIN_LIM,
+        "options": [[v.title, v.key] for v in sounding.vocoders()],
+    }
+
+
 # --- Training settings ----------------------------------------------------------------------------------------
 
 
@@ -80,10 +95,26 @@ def settings_form(family: Family, catalogue: list[Any]) -> Described:
         "family": family.name,
         "presets": [_preset(p) for p in trainer.PRESETS],
         "datasets": [_dataset(d) for d in offered],
-        "own": bool({"images", "labelled images", "captioned images"} & set(family.trains_on)),
+        "own": own_kind(family),
+        "prompts": prompts(family),
         "recipe": knob_fields(trainer.Recipe),
         "config": knob_fields(family.Config),
     }
+
+
+def own_kind(family: Family) -> str:
+    """What people may bring of their own for the family to train on: "pictures", "recordings", or "" for neither."""
+    wanted = set(family.trains_on)
+    if wanted & {"images", "labelled images", "captioned images"}:
+        return "pictures"
+    return "recordings" if wanted & {"labelled speech", "two speakers", "speech and text"} else ""
+
+
+def prompts(family: Family) -> Described | None:
+    """What a person is asked to say for recordings of their own, None where the family learns no classes of speech."""
+    if not {"labelled speech", "two speakers"} & set(family.trains_on):
+        return None
+    return {"words": list(WORDS_OF_DIGITS), "seconds": SAYING_SECONDS, "rate": RATE, "others": "spoken_digits"}
 
 
 def _preset(preset: Preset) -> Described:

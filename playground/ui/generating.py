@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from playground import registry, staging
+from playground import registry, sounding, staging
 from playground.contract import Output
 from playground.ui import guard, media, repeat, shelf, showing
 from playground.ui.words import language_of, told
@@ -20,7 +21,9 @@ log = logging.getLogger(__name__)
 CONCURRENCY = "generate"
 LIMIT = 2
 PARTIAL_SECONDS = 0.5
-"""Pictures that grow are shown at most this often."""
+"""What grows is shown at most this often."""
+
+_drawings = itertools.count(1)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,14 +58,18 @@ def draw(family: str, value: Any, request: gr.Request | None) -> Iterator[str]:
     raw = raw if isinstance(raw, dict) else {}
     try:
         guard.draws.demand(request)
-        settings, again = described(family, token, key, raw)
-        shown_at, outputs = time.monotonic(), None
+        vocoder = asked.get("vocoder")
+        sounder = sounding.Sounder(vocoder if isinstance(vocoder, str) else None, _seed(raw))
+        settings, again = described(family, token, key, raw, sounder.by.key)
+        mark, shown_at, outputs = str(next(_drawings)), time.monotonic(), None
         for made in render(family, token, key, raw):
             if outputs is not None and time.monotonic() - shown_at >= PARTIAL_SECONDS:
-                yield showing.outputs_html(outputs, language, settings, None)
+                heard = sounder.of(outputs, whole=False)
+                yield showing.outputs_html(outputs, language, settings, None, heard, None, mark, whole=False)
                 shown_at = time.monotonic()
             outputs = made
-        yield showing.outputs_html(outputs or [], language, settings, again)
+        heard = sounder.of(outputs or [], whole=True)
+        yield showing.outputs_html(outputs or [], language, settings, again, heard, None, mark)
     except Exception as error:  # whatever it is, the visitor is told, and the page goes on
         if not hasattr(error, "text"):
             log.exception("drawing %s of %s failed", key, family)
@@ -70,12 +77,21 @@ def draw(family: str, value: Any, request: gr.Request | None) -> Iterator[str]:
         gr.Warning(told(error, language))
 
 
-def described(family: str, token: str, key: str, raw: dict[str, Any]) -> tuple[dict[str, Any], repeat.Repeat]:
+def _seed(raw: dict[str, Any]) -> int:
+    seed = raw.get("seed", 0)
+    return int(seed) if isinstance(seed, (int, float)) and 0 <= seed <= staging.MAX_SEED else 0
+
+
+def described(
+    family: str, token: str, key: str, raw: dict[str, Any], vocoder: str = sounding.GRIFFIN_LIM
+) -> tuple[dict[str, Any], repeat.Repeat]:
     """The settings to write into the files of a drawing, and what repeats it."""
     checkpoint = shelf.open_checkpoint(family, token)
     view = staging.view(checkpoint, key)
     plain = {k: v for k, v in media.plain(view, raw).items() if v is not None and len(str(v)) <= 2000}
     settings = {"family": family, "checkpoint": token, "view": view.key, **plain}
+    other = "" if vocoder == sounding.GRIFFIN_LIM else vocoder
+    settings |= {"vocoder": other} if other else {}
     generates = view.key == staging.generating_view(registry.family(family)).key
     folder = shelf.folder_of(family, token)
-    return settings, repeat.of_view(family, folder, view.key, plain, generates, media.files(view, raw))
+    return settings, repeat.of_view(family, folder, view.key, plain, generates, media.files(view, raw), other)

@@ -44,6 +44,7 @@ HEADERS = (
     (b"permissions-policy", b"microphone=(self), camera=(), display-capture=(), geolocation=(), midi=(), usb=()"),
 )
 PREVIEWS, PAGE = "/preview/", "/page/"
+PREVIEW_KINDS = {".png": "image/png", ".wav": "audio/wav"}
 SHARED = ("/", "/config")
 """The page and its description: alike for all who ask at one address, and tens of milliseconds of work each time."""
 ADDRESS_HEADERS = (b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server")
@@ -179,11 +180,13 @@ def same_origin(headers: dict[bytes, str]) -> bool:
 
 
 async def _preview(name: str, send: Send) -> None:
-    picture = preview_of(name.removesuffix(".png"))
-    if picture is None:
+    family, dot, suffix = name.rpartition(".")
+    found = preview_of(family, dot + suffix) if dot + suffix in PREVIEW_KINDS else None
+    if found is None:
         await _answer(send, 404, "text/plain", b"no such preview")
     else:
-        await _answer(send, 200, "image/png", picture.read_bytes(), ((b"cache-control", b"max-age=600"),))
+        kind = PREVIEW_KINDS[dot + suffix]
+        await _answer(send, 200, kind, found.read_bytes(), ((b"cache-control", b"max-age=600"),))
 
 
 async def _answer(send: Send, status: int, kind: str, body: bytes, more: Headers = ()) -> None:
@@ -192,13 +195,13 @@ async def _answer(send: Send, status: int, kind: str, body: bytes, more: Headers
     await send({"type": "http.response.body", "body": body})
 
 
-def preview_of(family: str) -> Path | None:
-    """The picture that the family's shipped checkpoint made of seed 0."""
+def preview_of(family: str, suffix: str = ".png") -> Path | None:
+    """The picture, or the recording, that the family's shipped checkpoint made of seed 0."""
     if family not in registry.families():
         return None
     found = checkpoints.shipped(family)
-    picture = found[0] / "preview.png" if found else None
-    return picture if picture is not None and picture.is_file() else None
+    made = found[0] / f"preview{suffix}" if found else None
+    return made if made is not None and made.is_file() else None
 
 
 class Budget:

@@ -17,6 +17,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from playground.contract import Audio, BadSetting, Control, DataInfo, View
+from playground.data import sounds
+from playground.data.archive import Skip
 
 MAX_PICTURE = 2_000_000
 """Bytes of an encoded picture; the page sends pictures of at most 512 pixels a side."""
@@ -135,30 +137,13 @@ def _recording(control: Control, info: DataInfo, value: Any) -> Audio:
 
 def read_recording(control: Control, info: DataInfo, data: bytes) -> Audio:
     """WAV, FLAC or OGG, mixed to one channel and resampled to the model's rate. Raises `BadSetting`."""
-    import soundfile
-    from scipy.signal import resample_poly
-
-    most = most_seconds(control)
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            rate = int(file.samplerate)
-            if not 1000 <= rate <= 192_000 or file.channels > 8:
-                odd = f"{rate:,} Hz, {file.channels}"
-                raise _bad(control, f"an unusual recording ({odd} channels)", f"특이한 녹음입니다({odd}채널)")
-            if file.frames > most * rate:
-                raise _bad(control, f"longer than {most:g} seconds", f"{most:g}초보다 깁니다")
-            # Block by block: a minute of eight channels would be large.
-            blocks = [block.mean(axis=1) for block in file.blocks(1 << 16, dtype="float32", always_2d=True)]
-    except (soundfile.LibsndfileError, RuntimeError, TypeError):
-        raise _bad(control, "not a recording that can be read", "읽을 수 있는 녹음이 아닙니다") from None
-    if not blocks:
-        raise _bad(control, "an empty recording", "빈 녹음입니다")
-    samples = np.concatenate(blocks)
+        samples, rate = sounds.decode(io.BytesIO(data), most_seconds(control))
+    except Skip as reason:
+        raise _bad(control, reason.text["en"], reason.text["ko"]) from None
     wanted = info.sample_rate or rate
-    if wanted != rate:
-        common = math.gcd(wanted, rate)
-        samples = resample_poly(samples, wanted // common, rate // common).astype(np.float32)
-    return Audio(torch.from_numpy(np.nan_to_num(samples)).clamp(-1, 1), wanted)
+    samples = sounds.at_rate(np.nan_to_num(samples).clip(-1, 1), rate, wanted)
+    return Audio(torch.from_numpy(samples).clamp(-1, 1), wanted)
 
 
 def _bytes(control: Control, value: Any, most: int) -> bytes:

@@ -15,6 +15,8 @@ SCRIPTS = (
     "fields.js",
     "painting.js",
     "recording.js",
+    "prompting.js",
+    "listening.js",
     "curve.js",
     "settings.js",
     "views.js",

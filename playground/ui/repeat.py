@@ -37,13 +37,18 @@ def of_view(
     controls: Mapping[str, Any],
     generates: bool,
     files: Mapping[str, str] | None = None,
+    vocoder: str = "",
 ) -> Repeat:
-    """What draws a view of a checkpoint again. `files`: those that hold the pictures and recordings, by control."""
+    """What draws a view of a checkpoint again. `files`: those that hold the pictures and recordings, by control.
+
+    vocoder: what its mels are sounded by, "" for the usual.
+    """
     files = files or {}
     place = shown_path(folder)
     parts = ["python -m playground generate", family, flag("checkpoint", place)]
     parts += [] if generates else [flag("view", view)]
     parts += [flag(name, value) for name, value in {**controls, **files}.items()]
+    parts += [flag("vocoder", vocoder)] if vocoder else []
     command = " ".join([*parts, "--out pictures"])
     named = ", ".join(f"{name!r}: Path({file!r})" for name, file in files.items())
     python = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -51,9 +52,8 @@ def _made(kind: type, values: Any) -> Any:
 
 
 def _dataset(name: str) -> str:
-    """A registered name or an upload's token, never a path."""
-    base = name.partition(":")[0]
-    if len(name) > 100 or not base.replace("_", "").isalnum():
+    """A registered name, an upload's token, or some of them joined; never a path."""
+    if len(name) > 200 or not re.fullmatch(r"\w+(:\w+)*(\+\w+(:\w+)*)*", name):
         raise sentence("bad request")
     return name
 

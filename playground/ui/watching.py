@@ -93,8 +93,8 @@ def said_of(status: Status) -> Text:
     """A short name for a run: its preset, its data and its seed."""
     job = status.job
     preset = PRESET_NAMES.get(job.preset, {"en": job.preset, "ko": job.preset})
-    data = job.dataset if not job.dataset.startswith("own:") else None
-    own: Text = {"en": "my pictures", "ko": "내 사진"}
+    data = job.dataset if "own:" not in job.dataset else None
+    own: Text = {"en": "my data", "ko": "내 데이터"}
     return {lang: f"{preset[lang]}, {data or own[lang]}, {job.seed}" for lang in ("en", "ko")}
 
 

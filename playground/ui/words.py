@@ -25,6 +25,7 @@ WORDS: dict[str, Text] = {
     "compare": {"en": "Compare", "ko": "비교"},
     "about": {"en": "About", "ko": "안내"},
     "open": {"en": "Open", "ko": "열기"},
+    "play": {"en": "Play", "ko": "듣기"},
     "no picture": {"en": "No picture yet: train it.", "ko": "아직 그림이 없습니다. 학습시켜 보세요."},
     "made by": {"en": "Made by the shipped checkpoint", "ko": "제공된 체크포인트가 만든 결과"},
     "failed import": {
@@ -59,8 +60,10 @@ WORDS: dict[str, Text] = {
         "ko": "학습 서비스가 시작되는 중입니다. 잠시 후 다시 시도해 주세요.",
     },
     "pictures kept": {"en": "{n} pictures are ready.", "ko": "사진 {n}장을 준비했습니다."},
-    "pictures skipped": {"en": "{n} files were skipped: {names}", "ko": "파일 {n}개를 건너뛰었습니다: {names}"},
-    "pictures deleted": {"en": "Your pictures were deleted.", "ko": "올린 사진을 삭제했습니다."},
+    "recordings kept": {"en": "{n} recordings are ready.", "ko": "녹음 {n}개를 준비했습니다."},
+    "files skipped": {"en": "{n} files were skipped: {names}", "ko": "파일 {n}개를 건너뛰었습니다: {names}"},
+    "own deleted": {"en": "What you uploaded was deleted.", "ko": "올린 것을 삭제했습니다."},
+    "sounded by": {"en": "Sounded by: {name}", "ko": "소리로 바꾼 방법: {name}"},
     "checkpoint taken": {"en": "The checkpoint is sound and ready.", "ko": "체크포인트를 확인했습니다."},
     "other family": {
         "en": "This checkpoint belongs to {name}. Open that tab and load it there.",
@@ -79,6 +82,7 @@ WORDS: dict[str, Text] = {
     "live": {"en": "Training now: step {step}", "ko": "학습 중: {step} 스텝"},
     "upload checkpoint": {"en": "Load a checkpoint (.zip)", "ko": "체크포인트 불러오기 (.zip)"},
     "upload pictures": {"en": "Use my own pictures (.zip)", "ko": "내 사진 쓰기 (.zip)"},
+    "upload recordings": {"en": "Use my own recordings (.zip)", "ko": "내 녹음 쓰기 (.zip)"},
     "ours": {"en": "Written here", "ko": "이 프로젝트의 구현"},
     "reference": {"en": "Reference", "ko": "참조 구현"},
 }

@@ -68,6 +68,12 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, psu
         for folder, name in (("blots", "blots"), ("colour", "shapes")):
             made = small.trained(registry.family("sketch"), name)
             checkpoint.save(package / "checkpoints" / "sketch" / "ours" / folder, made)
+        for name in ("hum", "whistle"):
+            shipped, family = package / "checkpoints" / name, registry.family(name)
+            checkpoint.save(shipped / "ours" / "hums", small.model(family, "hums"))
+        checkpoint.save_reference(
+            package / "checkpoints" / "hum" / "reference" / "hums", small.reference(registry.family("hum"), "hums")
+        )
     path = os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])
     log = (runs / "app.log").open("w")
     process = subprocess.Popen(

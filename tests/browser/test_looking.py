@@ -90,7 +90,7 @@ def test_a_link_repeats_the_picture_and_the_file_remembers(visit: Visit, tmp_pat
 
     third = visit()
     restored = third.open(f"?tab={name}", f"#makes-{name} button.primary")
-    restored.locator(f"#makes-{name} input[type=file][accept='image/png']").set_input_files(file)
+    restored.locator(f"#makes-{name} input[type=file][accept^='image/png']").set_input_files(file)
     restored.wait_for_function("location.search.includes('seed=421')")
     drawn(restored, f"#made-{name}", seed=421)
     assert picture(restored, name) == picture(page, name)

@@ -262,7 +262,7 @@ def test_commands_repeat_the_training(visit: Visit) -> None:
     visitor = visit()
     prepare(visitor)
     page = visitor.page
-    page.locator("#settings-hum summary").click()
+    page.locator("#settings-hum summary", has_text="All settings").click()
     page.get_by_role("button", name="Copy as command line").first.click()
     page.get_by_text("Copied").wait_for()
     command = page.evaluate("navigator.clipboard.readText()")

@@ -154,11 +154,13 @@ playground.patience = () => {
   return { asked: () => (heard(), wait(1500)), heard };
 };
 
-/** The settings that a picture of this playground carries in its tEXt chunk, or null. */
+/** The settings that a picture of this playground carries in its tEXt chunk, a recording in its comment; or null. */
 playground.settingsOf = async (file) => {
   const bytes = new DataView(await file.arrayBuffer());
   const letters = (from, to) => String.fromCharCode(...new Uint8Array(bytes.buffer.slice(from, to)));
-  if (bytes.byteLength < 20 || letters(1, 4) !== "PNG") return null;
+  if (bytes.byteLength < 20) return null;
+  if (letters(0, 4) === "RIFF") return playground.settingsOfSound(new Uint8Array(bytes.buffer));
+  if (letters(1, 4) !== "PNG") return null;
   for (let place = 8; place + 12 <= bytes.byteLength; ) {
     const length = bytes.getUint32(place);
     if (letters(place + 4, place + 8) === "tEXt" && length < 20000) {
@@ -176,7 +178,31 @@ playground.settingsOf = async (file) => {
   return null;
 };
 
-/** Open the page again with the settings of a picture in its address. */
+/** The same of a WAV: JSON in its LIST INFO ICMT chunk. */
+playground.settingsOfSound = (bytes) => {
+  const view = new DataView(bytes.buffer);
+  const name = (place) => String.fromCharCode(...bytes.subarray(place, place + 4));
+  for (let place = 12; place + 8 <= bytes.length; ) {
+    const length = view.getUint32(place + 4, true);
+    if (name(place) === "LIST" && name(place + 8) === "INFO") {
+      for (let at = place + 12; at + 8 <= Math.min(bytes.length, place + 8 + length); ) {
+        const size = view.getUint32(at + 4, true);
+        if (name(at) === "ICMT" && size < 20000) {
+          try {
+            return JSON.parse(new TextDecoder().decode(bytes.subarray(at + 8, at + 8 + size)).replace(/\0+$/, ""));
+          } catch {
+            return null;
+          }
+        }
+        at += 8 + size + (size % 2);
+      }
+    }
+    place += 8 + length + (length % 2);
+  }
+  return null;
+};
+
+/** Open the page again with the settings of a picture or a recording in its address. */
 playground.restore = async (file) => {
   const found = await playground.settingsOf(file);
   if (!found || typeof found.family !== "string") return false;

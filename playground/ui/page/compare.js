@@ -39,6 +39,8 @@
       this.select = el("select", { id, onchange: () => this.choose(this.select.value) }, options);
       this.about = el("p", { class: "hint" });
       this.inputs = el("div", { class: "inputs" });
+      this.vocoder = playground.field(props.schema.vocoders, () => this.go());
+      this.vocoder.node.classList.add("vocoder");
       const compare = { type: "button", class: "primary", onclick: () => this.go() };
       this.draw = el("button", compare, say({ en: "Compare", ko: "비교하기" }));
       const halt = { type: "button", class: "quiet", hidden: true, onclick: () => this.stop() };
@@ -47,12 +49,13 @@
       this.hub = el("div", { class: "hub" });
       const label = el("label", { for: id }, say({ en: "Family", ko: "모델" }));
       const acts = el("div", { class: "acts" }, [this.draw, this.halt]);
-      element.append(el("div", { class: "field" }, [label, this.select]), this.about, this.inputs, acts, this.missing, this.hub);
+      element.append(el("div", { class: "field" }, [label, this.select]), this.about, this.inputs, acts, this.vocoder.node, this.missing, this.hub);
       this.begin(playground.address.all());
     }
 
     begin(asked) {
       const here = asked.tab === "compare";
+      if (here && asked.vocoder) this.vocoder.set(asked.vocoder);
       this.build(here ? asked.family : "", here ? asked : {});
       if (here && asked.family && this.family.ready) this.go();
     }
@@ -93,12 +96,14 @@
     }
 
     store() {
-      this.props.value = { family: this.family.name, controls: this.controls(), asked: this.asked };
+      const vocoder = this.vocoder.get();
+      this.props.value = { family: this.family.name, controls: this.controls(), asked: this.asked, vocoder };
     }
 
     remember() {
       const plain = this.fields.filter((f) => ["number", "seed", "choice", "text"].includes(f.spec.kind));
       const values = Object.fromEntries(plain.map((f) => [f.spec.name, f.get()]));
+      if (this.vocoder.get() !== this.vocoder.spec.default) values.vocoder = this.vocoder.get();
       playground.address.set({ tab: "compare", family: this.family.name, ...values });
     }
 

@@ -155,6 +155,9 @@
     return whole;
   };
 
+  /** What other parts of the page record with. */
+  playground.recorder = { listen, atRate, wav, loudest, joined };
+
   // --- The field
 
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;

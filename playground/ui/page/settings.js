@@ -32,6 +32,22 @@
     ],
   };
 
+  const OWN = {
+    pictures: {
+      option: { en: "My pictures ({kept})", ko: "내 사진 ({kept}장)" },
+      remove: { en: "Delete my pictures", ko: "내 사진 삭제" },
+    },
+    recordings: {
+      option: { en: "My recordings ({kept})", ko: "내 녹음 ({kept}개)" },
+      joined: { en: "Spoken digits and my recordings ({kept})", ko: "말한 숫자와 내 녹음 ({kept}개)" },
+      remove: { en: "Delete my recordings", ko: "내 녹음 삭제" },
+    },
+  };
+  const RECORD = { en: "Say digits to train on", ko: "학습할 숫자 말하기" };
+
+  /** The token of the upload among the data, or "". */
+  const tokenOf = (dataset) => dataset.match(/(?:^|\+)own:([0-9a-f]+)/)?.[1] ?? "";
+
   /** The fields whose value is not the preset's, by name. */
   const differing = (fields, preset) =>
     Object.fromEntries(
@@ -55,10 +71,12 @@
       this.sentence = el("p", { class: "hint sentence", "aria-live": "polite" });
       this.presets = this.presetChoice();
       this.buildData();
-      element.append(this.presets, this.sentence, this.dataField, this.remove, this.closed());
+      this.prompting = this.promptingPart();
+      const prompts = this.prompting ? playground.closedPart(RECORD, [this.prompting.node]) : null;
+      element.append(...[this.presets, this.sentence, this.dataField, this.remove, prompts, this.closed()].filter(Boolean));
       this.take(address.all());
       element.addEventListener("change", () => this.remember());
-      playground.hear("pictures", (detail) => this.addPictures(detail));
+      playground.hear("own", (detail) => this.addOwn(detail));
     }
 
     presetOf(name) {
@@ -98,43 +116,63 @@
       this.data = el("select", { id, onchange: () => this.chooseData(this.data.value) });
       const label = el("label", { for: id }, say({ en: "Data", ko: "데이터" }));
       this.dataField = el("div", { class: "field", "data-name": "dataset" }, [label, this.data]);
-      const remove = { type: "button", class: "quiet", hidden: true, onclick: () => this.deletePictures() };
-      this.remove = el("button", remove, say({ en: "Delete my pictures", ko: "내 사진 삭제" }));
+      const remove = { type: "button", class: "quiet", hidden: true, onclick: () => this.deleteOwn() };
+      this.remove = el("button", remove, say(OWN[this.form.own || "pictures"].remove));
     }
 
     chooseData(name) {
       this.dataset = name;
       this.data.value = name;
-      this.remove.hidden = !name.startsWith("own:");
+      this.remove.hidden = !tokenOf(name);
       this.tell();
     }
 
     listData() {
       const absent = { en: " (download, {megabytes} MB)", ko: " (내려받기 {megabytes} MB)" };
       const named = (d) => say(d.label) + (d.absent ? fill(absent, d) : "");
-      const own = mine.read(this.form.family).pictures ?? [];
+      const own = this.own();
+      const { option, joined } = OWN[this.form.own || "pictures"];
+      const others = this.form.prompts?.others;
       const base = this.dataset.split(":")[0];
       this.data.replaceChildren(
         // A preset may ask for a size ("emoji:32"): the data set's own entry stands for it.
         ...this.form.datasets.map((d) => el("option", { value: d.name === base ? this.dataset : d.name }, named(d))),
-        ...own.map(({ token, kept }) =>
-          el("option", { value: `own:${token}` }, say({ en: `My pictures (${kept})`, ko: `내 사진 (${kept}장)` })),
-        ),
+        ...own.map(({ token, kept }) => el("option", { value: `own:${token}` }, fill(option, { kept }))),
+        ...(others ? own : []).map(({ token, kept }) => el("option", { value: `${others}+own:${token}` }, fill(joined, { kept }))),
       );
       this.data.value = this.dataset;
-      this.remove.hidden = !this.dataset.startsWith("own:");
+      this.remove.hidden = !tokenOf(this.dataset);
+      this.prompting?.show();
     }
 
-    addPictures({ family, token, kept }) {
+    /** The uploads of this browser for this family. (They were all pictures once: hence the name they are kept under.) */
+    own() {
+      return mine.read(this.form.family).pictures ?? [];
+    }
+
+    /** A part in which a person says digits; what is sent comes back as a notice. */
+    promptingPart() {
+      if (!this.form.prompts) return null;
+      const send = (said) => {
+        this.added = said.more;
+        this.trigger("keep", said);
+      };
+      return playground.prompting(this.form.prompts, () => this.own(), send);
+    }
+
+    addOwn({ family, token, kept }) {
       if (family !== this.form.family) return;
-      mine.change(family, (m) => (m.pictures = [...(m.pictures ?? []), { token, kept }].slice(-5)));
+      const others = this.own().filter((p) => p.token !== this.added); // what was added to has become the new one
+      mine.change(family, (m) => (m.pictures = [...others, { token, kept }].slice(-5)));
+      this.added = null;
+      this.prompting?.sent(true);
       this.dataset = `own:${token}`;
       this.listData();
       this.tell();
     }
 
-    deletePictures() {
-      const token = this.dataset.slice("own:".length);
+    deleteOwn() {
+      const token = tokenOf(this.dataset);
       mine.change(this.form.family, (m) => (m.pictures = (m.pictures ?? []).filter((p) => p.token !== token)));
       this.dataset = this.preset.dataset;
       this.listData();
@@ -191,7 +229,7 @@
     remember() {
       const now = this.value();
       const flat = { tab: this.form.family, preset: now.preset };
-      if (now.dataset !== this.preset.dataset && !now.dataset.startsWith("own:")) flat.data = now.dataset;
+      if (now.dataset !== this.preset.dataset && !tokenOf(now.dataset)) flat.data = now.dataset;
       if (now.seed) flat.run_seed = now.seed;
       if (now.minutes !== this.preset.minutes) flat.minutes = now.minutes;
       for (const [name, v] of Object.entries(now.recipe)) flat[`recipe.${name}`] = v;
@@ -214,10 +252,11 @@
   }
 
   playground.settings = (element, props, trigger, watch, server) => {
-    new Settings(element, props, trigger, server);
+    const settings = new Settings(element, props, trigger, server);
     watch("notice", () => {
-      const { pictures } = props.notice ?? {};
-      if (pictures) playground.tell("pictures", { family: props.schema.family, ...pictures });
+      const { own, refused } = props.notice ?? {};
+      if (own) playground.tell("own", { family: props.schema.family, ...own });
+      if (refused) settings.prompting?.sent(false);
     });
   };
 })();

@@ -19,6 +19,8 @@
       this.tabs.addEventListener("keydown", (event) => this.moveTab(event));
       this.about = el("p", { class: "hint" });
       this.inputs = el("div", { class: "inputs" });
+      this.vocoder = this.form.vocoders ? playground.field(this.form.vocoders, () => this.changed(true)) : null;
+      this.vocoder?.node.classList.add("vocoder"); // in sight where a mel is shown: see style.css
       const act = this.makes ? { en: "Generate", ko: "생성" } : { en: "Draw", ko: "그리기" };
       this.draw = el("button", { type: "button", class: "primary", onclick: () => this.go(true) }, say(act));
       const halt = { type: "button", class: "quiet", hidden: true, onclick: () => this.stop() };
@@ -27,8 +29,10 @@
       if (this.makes) {
         this.picker = new Picker(this.form, (token) => trigger("pick", { token }));
         element.append(el("div", { class: "lead-row" }, [this.picker.node, acts]), this.about, this.inputs);
+        if (this.vocoder) element.append(this.vocoder.node);
       } else {
         element.append(this.tabs, this.about, this.inputs, acts);
+        if (this.vocoder) element.append(this.vocoder.node);
       }
       this.begin(address.all());
     }
@@ -37,6 +41,7 @@
     begin(asked) {
       const here = asked.tab === this.form.family;
       const named = here && this.form.views.some((v) => v.key === asked.view);
+      if (here && asked.vocoder) this.vocoder?.set(asked.vocoder);
       this.build(named ? asked.view : undefined, named ? asked : {});
       this.props.value = this.value();
       const settled = named && Object.keys(asked).some((key) => !["tab", "__theme", "view"].includes(key));
@@ -127,7 +132,8 @@
 
     value() {
       const { family, checkpoint } = this.form;
-      return { family, checkpoint, view: this.active?.key ?? "", controls: this.controls(), asked: this.asked };
+      const sounded = this.vocoder ? { vocoder: this.vocoder.get() } : {};
+      return { family, checkpoint, view: this.active?.key ?? "", controls: this.controls(), asked: this.asked, ...sounded };
     }
 
     changed(settled) {
@@ -151,6 +157,7 @@
       const { checkpoint, shipped } = this.form;
       if (checkpoint !== shipped[0] && !checkpoint.startsWith("upload:")) flat.checkpoint = checkpoint;
       for (const f of this.fields) if (REPEATABLE.includes(f.spec.kind)) flat[f.spec.name] = f.get();
+      if (this.vocoder && this.vocoder.get() !== this.vocoder.spec.default) flat.vocoder = this.vocoder.get();
       address.set(flat);
     }
 
@@ -167,14 +174,14 @@
     }
   }
 
-  /** A button that takes the settings out of a picture that this playground has made. */
+  /** A button that takes the settings out of a picture or a recording that this playground has made. */
   const restoring = () => {
-    const choose = el("input", { type: "file", accept: "image/png", class: "offscreen", tabindex: -1, "aria-hidden": "true" });
-    const label = { en: "Take settings from a picture", ko: "그림에서 설정 가져오기" };
+    const choose = el("input", { type: "file", accept: "image/png,audio/wav", class: "offscreen", tabindex: -1, "aria-hidden": "true" });
+    const label = { en: "Take settings from a file", ko: "파일에서 설정 가져오기" };
     const button = el("button", { type: "button", class: "quiet", onclick: () => choose.click() }, say(label));
     choose.addEventListener("change", async () => {
       if (choose.files.length && !(await playground.restore(choose.files[0]))) {
-        button.textContent = say({ en: "This picture carries no settings", ko: "설정이 들어 있지 않은 그림입니다" });
+        button.textContent = say({ en: "This file carries no settings", ko: "설정이 들어 있지 않은 파일입니다" });
       }
       choose.value = "";
     });

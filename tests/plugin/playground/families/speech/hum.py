@@ -7,6 +7,7 @@ by EM, names the sound of each frame; a small decoder, trained by gradient, turn
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -156,8 +157,10 @@ class Hum(nn.Module):
 # --- Views ----------------------------------------------------------------------------------------------------
 
 
-def render_hum(model: Hum, scene: Scene, text: str, frames: int, take: Audio | None) -> Iterator[list[Output]]:
-    """The text, syllable by syllable; a recording sets the loudness."""
+def render_hum(
+    model: Hum, scene: Scene, text: str, frames: int, rest: float, take: Audio | None
+) -> Iterator[list[Output]]:
+    """The text, syllable by syllable, as slowly as is asked for; a recording sets the loudness."""
     names = list(scene.info.class_names)
     loudness = float(take.samples.abs().mean()) if take is not None else 1.0
     made = torch.zeros(0)
@@ -166,6 +169,7 @@ def render_hum(model: Hum, scene: Scene, text: str, frames: int, take: Audio | N
             [made, loudness * model.synthesize(names.index(word) if word in names else 0, frames, scene.rng)]
         )
         yield [Audio(made, scene.info.sample_rate)]
+        time.sleep(rest)
     yield [Audio(made, scene.info.sample_rate), Mel(torch.full((max(1, len(made) // 256), 80), -3.0), RATE)]
 
 
@@ -186,6 +190,7 @@ FAMILY = Family(
             (
                 Control("text", "text", {"en": "Text", "ko": "글"}, "la di do"),
                 Control("frames", "number", {"en": "Frames a syllable", "ko": "음절당 프레임"}, 8, 1, 64, 1),
+                Control("rest", "number", {"en": "Rest after each (s)", "ko": "음절 뒤 쉼(초)"}, 0.0, 0.0, 2.0, 0.1),
                 Control("take", "recording", {"en": "Your voice", "ko": "내 목소리"}),
                 Control("seed", "seed", {"en": "Seed", "ko": "시드"}, 0),
             ),

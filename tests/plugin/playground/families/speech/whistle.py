@@ -26,8 +26,8 @@ class Whistle(nn.Module):
         self.config = config
         self.register_buffer("gain", torch.tensor(config.loudness))
 
-    def vocode(self, mel: Tensor) -> Tensor:
-        """(T, 80) log10-mel -> (T * 256,) samples in [-1, 1]."""
+    def vocode(self, mel: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """(T, 80) log10-mel -> (T * 256,) samples in [-1, 1]. It draws nothing."""
         pitch = 80 + 90.0 * mel.argmax(-1).repeat_interleave(HOP)
         return self.gain * torch.sin(2 * math.pi * pitch.cumsum(0) / self.config.sample_rate)
 
