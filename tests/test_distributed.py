@@ -67,6 +67,7 @@ JOBS = {
         recipe={"code_steps": 3, "steps": 2, "clip_steps": 0, "batch_size": 16},
         config={"halvings": 1, "maps": 16, "size": 32, "layers": 2, "text_length": 4, "merges": 32, "codes": 16},
     ),
+    "hmm": Job("hmm", "espeak_digits", recipe={"iterations": 2, "recordings": 40}),
     "score_sde": Job("score_sde", "digits", recipe={"steps": 2, "batch_size": 16}, config={"maps": 16}),
 }
 """Nets that keep no batch statistics. The hum's dropout differs by rank: what does not pass through it must agree."""
