@@ -85,7 +85,7 @@ PRESETS = (
         dataset="digits",
         config={"features": 64, "critic_features": 64},
         recipe={"batch_size": 32, "average": 0.99},
-        minutes=2.5,
+        minutes=2.3,
     ),
     Preset(
         "good",
