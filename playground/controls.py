@@ -33,6 +33,20 @@ def label() -> Control:
     return Control("label", "choice", text, default=EACH_IN_TURN, choices=_classes, when=has_classes)
 
 
+def class_names(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
+    """Choices: one class."""
+    return [({"en": name, "ko": name}, index) for index, name in enumerate(info.class_names)]
+
+
+def speaker_names(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
+    """Choices: one of the speakers that the model was built with; a nameless one where there is none."""
+    return [({"en": name, "ko": name}, index) for index, name in enumerate(config.speakers or ("-",))]
+
+
+def several_speakers(config: Any, info: DataInfo) -> bool:
+    return len(config.speakers) > 1
+
+
 def picture(name: str = "picture") -> Control:
     """A picture of one's own, fitted to the model's size; without one, held-out examples are used."""
     return Control(name, "picture", {"en": "Your picture", "ko": "내 그림"})
@@ -59,7 +73,7 @@ def average() -> Control:
 
 def _classes(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
     each: tuple[Text, int] = ({"en": "each in turn", "ko": "차례로 모두"}, EACH_IN_TURN)
-    return [each, *(({"en": name, "ko": name}, index) for index, name in enumerate(info.class_names))]
+    return [each, *class_names(config, info)]
 
 
 def labels_for(label: int | None, n: int, info: DataInfo) -> Tensor | None:

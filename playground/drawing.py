@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from torch import Tensor
 
 from playground.contract import Audio, Curve, Field, Graph, HeatMap, Mel, Output, Sheet, Text, Told, World
+from playground.signal.mel import SPEECH
 from playground.sounding import plainly
 
 GREY = (122, 122, 122, 255)
@@ -239,7 +240,7 @@ def _cut(line: str, face: Any, width: int) -> str:
 
 # --- Heat maps ------------------------------------------------------------------------------------------------
 
-MEL_HOP = 0.016
+MEL_HOP = SPEECH.hop / SPEECH.rate
 """Seconds a frame, of both mel front ends."""
 _SEQUENTIAL = ((15, 18, 45), (46, 49, 120), (36, 110, 150), (60, 165, 135), (165, 205, 90), (250, 235, 150))
 _DIVERGING = ((40, 85, 150), (130, 170, 210), (242, 240, 236), (224, 160, 120), (170, 65, 35))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -148,3 +149,20 @@ def save_both(family: Family, dataset: str, folder: Path) -> dict[str, Path]:
 
 def same(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
     return set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def damage(folder: Path, how: str) -> None:
+    """Harm the weights in a judge's or checkpoint's folder: "flip" a bit, "truncate", "remove", or leave "unlisted"."""
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    if how == "flip":
+        content[len(content) // 2] ^= 1
+        weights.write_bytes(content)
+    elif how == "truncate":
+        weights.write_bytes(content[:-10])
+    elif how == "remove":
+        weights.unlink()
+    else:
+        manifest = json.loads((folder / "files.json").read_text())
+        del manifest["model.safetensors"]
+        (folder / "files.json").write_text(json.dumps(manifest))

@@ -471,7 +471,7 @@ def test_one_nameless_voice_at_16_khz_speaks_and_converts_nothing():
     model, loop = small.course(small.job("gmm", "espeak_digits", steps=2), whole)
     assert [set(p.values) for p in loop] == [{"log-likelihood (nats a frame)"}] * 2
     made = Checkpoint("gmm", model.eval(), model.config, whole.info)
-    assert [view.key for view in staging.views(made)] == ["speak", "ellipses", "responsibilities", "bic", "babble"]
+    assert [view.key for view in staging.views(made)] == ["generate", "ellipses", "responsibilities", "bic", "babble"]
     outputs = staging.draw(staging.view(made), made.model, made.config, staging.scene(made), {"label": 2})
     assert isinstance(outputs[0], World) and outputs[0].rate == 16_000
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
+import small
 import torch
 from sklearn.neighbors import NearestNeighbors
 
@@ -68,19 +68,7 @@ def test_what_the_judge_cannot_read_is_refused(wrong):
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "unlisted"])
 def test_a_damaged_judge_is_refused_by_name(tmp_path, damage):
     folder = shutil.copytree(digit_judge.FOLDER, tmp_path / "judge")
-    weights = folder / "model.safetensors"
-    content = bytearray(weights.read_bytes())
-    if damage == "flip":
-        content[len(content) // 2] ^= 1
-        weights.write_bytes(content)
-    elif damage == "truncate":
-        weights.write_bytes(content[:-10])
-    elif damage == "remove":
-        weights.unlink()
-    else:
-        manifest = json.loads((folder / "files.json").read_text())
-        del manifest["model.safetensors"]
-        (folder / "files.json").write_text(json.dumps(manifest))
+    small.damage(folder, damage)
     with pytest.raises(checkpoint.Damaged, match=r"model\.safetensors"):
         digit_judge.load(folder)
 

@@ -47,9 +47,7 @@ class Said:
 
     def heard(self) -> float:
         """Share in which the speaker is the likeliest of the six."""
-        names = judge.speaker_judge().config.answers
-        likeliest = judge.speakers_of(self.recordings, self.rate).argmax(1).tolist()
-        return sum(names[i] == wanted for i, wanted in zip(likeliest, self.speakers, strict=True)) / len(likeliest)
+        return judge.heard_as(self.recordings, self.speakers, self.rate)
 
 
 def model_of(made: Checkpoint) -> GMM:

@@ -8,6 +8,7 @@ recordings. A file that cannot be used is named in the report and left out.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath
@@ -19,7 +20,7 @@ from playground.data.archive import ARCHIVES, Entry, Report, Skip, check, conten
 from playground.data.pictures import BadData, split
 from playground.data.recordings import Take
 from playground.data.sounds import LIMITS, Limits
-from playground.data.speech import FSDD_TEST, NAMED, WORDS, held_out, transcripts
+from playground.data.speech import DIGITS, FSDD_TEST, NAMED, WORDS, held_out, transcripts
 
 RATE = 16_000
 """Hz in which people's own recordings are kept."""
@@ -109,31 +110,30 @@ def _named(name: str, samples: Any, label: str, texts: Mapping[str, str] | None,
     if texts is not None:
         return Take(bare, samples, text=texts[name], test=held_out(stem, texts[name]))
     if digit := NAMED.fullmatch(stem):
-        text = WORDS[int(digit[1])]
-        return Take(bare, samples, digit[1], digit[2][:MOST_NAME], text, test or int(digit[3]) in FSDD_TEST)
+        return Take(bare, samples, digit[1], digit[2][:MOST_NAME], _word(digit[1]), test or int(digit[3]) in FSDD_TEST)
     return Take(bare, samples, label[:MOST_NAME], text=_word(label), test=test)
 
 
 def _word(label: str) -> str:
     """What is said in a recording of that class: a digit is written as a word."""
-    return WORDS[int(label)] if label in set("0123456789") else label[:MOST_TEXT]
+    return WORDS[int(label)] if label in DIGITS else label[:MOST_TEXT]
 
 
 def _held_out(about: Mapping[str, Any]) -> list[bool]:
     """Which recordings are held out: as they come, where each part has enough; else a tenth of each larger class."""
-    names, labels, test = about["labels"], sorted(set(about["labels"])), about["test"]
-    trained = {label for label, held in zip(names, test, strict=True) if not held}
-    if any(test) and trained == set(names):
+    labels, test = about["labels"], about["test"]
+    trained = {label for label, held in zip(labels, test, strict=True) if not held}
+    if any(test) and trained == set(labels):
         return list(test)
-    counts = {label: names.count(label) for label in labels}
+    counts = Counter(labels)
     if not any(count >= FEW for count in counts.values()):
-        return [False] * len(names)
+        return [False] * len(labels)
     import torch
 
-    place = torch.tensor([labels.index(label) for label in names])
-    _, chosen = split(len(names), 0.1, place)
-    kept = {i for i in chosen if counts[names[i]] >= FEW}
-    return [i in kept for i in range(len(names))]
+    classes = sorted(counts)
+    _, chosen = split(len(labels), 0.1, torch.tensor([classes.index(label) for label in labels]))
+    kept = {i for i in chosen if counts[labels[i]] >= FEW}
+    return [i in kept for i in range(len(labels))]
 
 
 def _texts(

@@ -170,7 +170,7 @@ def in_memory(name: str, credit: str, takes: Iterable[Take], rate: int, class_na
     """The same without a folder."""
     buffer = io.BytesIO()
     about = gather(takes, rate, buffer)
-    samples = torch.from_numpy(np.frombuffer(bytearray(buffer.getbuffer()), "<i2").copy())
+    samples = torch.from_numpy(np.frombuffer(buffer.getbuffer(), "<i2").copy())
     return assembled(name, credit, samples, about, class_names)
 
 

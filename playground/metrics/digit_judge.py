@@ -7,7 +7,6 @@ photographs and no digits), and its confidence says whether a sample can be read
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from playground import checkpoint
+from playground.metrics import judging
 
 FOLDER = Path(__file__).resolve().parents[2] / "checkpoints" / "judge" / "digits"
 """The shipped judge: weights, config, reference statistics, model card, checksums."""
@@ -99,10 +98,4 @@ def judge() -> Judge:
 
 def load(folder: Path = FOLDER) -> Judge:
     """The judge of `folder`, verified, in evaluation mode. Raises `checkpoint.Damaged`, naming the file."""
-    listing = checkpoint.verify_files(folder)
-    if missing := {"model.safetensors", "config.json", "statistics.safetensors"} - set(listing):
-        raise checkpoint.Damaged(f"files.json: {min(missing)}: not listed, and the judge needs it")
-    settings = json.loads((folder / "config.json").read_text())
-    model = Judge(checkpoint.read_fields(Config, settings, "config.json"))
-    model.load_state_dict(checkpoint.read_state(folder / "model.safetensors", model.state_dict()))
-    return model.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    return judging.load(folder, Config, Judge)

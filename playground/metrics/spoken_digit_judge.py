@@ -11,7 +11,6 @@ trimmed, the loudest second in the middle of the picture, levels down to 50 dB b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from playground import checkpoint
+from playground.metrics import judging
 from playground.metrics.recognition import Recognised, share_read
 from playground.signal import edges
 from playground.signal.mel import DIGITS, log_mel
@@ -150,13 +150,16 @@ def speakers_of(recordings: Sequence[Tensor] | Tensor, rate: int = RATE) -> Tens
     return probabilities_of(recordings, rate, speaker_judge())
 
 
-def heard_as(recordings: Sequence[Tensor] | Tensor, speaker: str, rate: int = RATE) -> float:
-    """Share of the recordings in which `speaker` is the likeliest of the six. Raises ValueError for another name."""
+def heard_as(recordings: Sequence[Tensor] | Tensor, speakers: Sequence[str], rate: int = RATE) -> float:
+    """Share of the recordings (N) in which the one of `speakers` (N) is the likeliest of the six.
+
+    Raises ValueError for another name, and where there are none or not as many of both.
+    """
     answers = speaker_judge().config.answers
-    if speaker not in answers or len(recordings) == 0:
-        raise ValueError(f"{len(recordings)} recordings, {speaker!r} of {', '.join(answers)}")
+    if not set(speakers) <= set(answers) or not 0 < len(recordings) == len(speakers):
+        raise ValueError(f"{len(recordings)} recordings by {len(speakers)} speakers of {', '.join(answers)}")
     probabilities = speakers_of(recordings, rate)
-    chosen = probabilities.argmax(1) == answers.index(speaker)
+    chosen = probabilities.argmax(1) == torch.tensor([answers.index(name) for name in speakers])
     return float((chosen & (probabilities.amax(1) > 0)).double().mean())
 
 
@@ -179,15 +182,9 @@ def speaker_judge() -> Judge:
 def figures(folder: Path = FOLDER) -> dict[str, float]:
     """What was measured of a judge on the corpus's test split when it was trained: shares in [0, 1] by name."""
     checkpoint.verify_files(folder)
-    return {name: float(value) for name, value in load_file(folder / "statistics.safetensors").items()}
+    return {name: float(value) for name, value in load_file(folder / judging.STATISTICS).items()}
 
 
 def load(folder: Path) -> Judge:
     """The judge of `folder`, verified, in evaluation mode. Raises `checkpoint.Damaged`, naming the file."""
-    listing = checkpoint.verify_files(folder)
-    if missing := {"model.safetensors", "config.json", "statistics.safetensors"} - set(listing):
-        raise checkpoint.Damaged(f"files.json: {min(missing)}: not listed, and the judge needs it")
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    model = Judge(checkpoint.read_fields(Config, settings, "config.json"))
-    model.load_state_dict(checkpoint.read_state(folder / "model.safetensors", model.state_dict()))
-    return model.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    return judging.load(folder, Config, Judge)

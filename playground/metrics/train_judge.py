@@ -7,19 +7,16 @@ one-cycle schedule; the shipped weights are their running average. About five mi
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from playground import checkpoint, data
-from playground.metrics import digit_judge, frechet
+from playground import data
+from playground.metrics import digit_judge, frechet, judging
 from playground.metrics.digit_judge import Config, Judge
 from playground.metrics.recognition import share_read
 
@@ -48,23 +45,13 @@ def train(x: Tensor, labels: Tensor, epochs: int, seed: int = 0) -> Judge:
     """A judge trained on pictures x (N, 1, 28, 28) uint8 with labels (N,)."""
     torch.manual_seed(seed)
     model = Judge(Config()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
-    steps = epochs * (len(x) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.2)
-    loss = torch.tensor(float("nan"))
-    for epoch in range(epochs):
-        for indices in torch.randperm(len(x)).split(BATCH)[: len(x) // BATCH]:
-            loss = F.cross_entropy(model(jitter(x[indices].float() / 255)), labels[indices])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            average.update_parameters(model)
-        print(f"epoch {epoch + 1} of {epochs}: last loss {loss.item():.4f}", flush=True)
-    judge = average.module.eval().requires_grad_(False)
-    assert isinstance(judge, Judge)
-    return judge
+    batches = len(x) // BATCH
+
+    def epoch() -> Iterator[tuple[Tensor, Tensor]]:
+        for indices in torch.randperm(len(x)).split(BATCH)[:batches]:
+            yield jitter(x[indices].float() / 255), labels[indices]
+
+    return judging.fit(model, epoch, epochs, epochs * batches, LEARNING_RATE, decay=0.999)
 
 
 def jitter(x: Tensor) -> Tensor:
@@ -105,12 +92,7 @@ def pca_reconstructions(x: Tensor, components: int, n: int) -> Tensor:
 
 def write(folder: Path, model: Judge, figures: dict[str, Tensor], epochs: int, minutes: float) -> None:
     """Write the judge's folder: weights, config, statistics, model card, checksums."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(asdict(Config()), indent=2) + "\n")
-    save_file(figures, folder / "statistics.safetensors")
-    (folder / "README.md").write_text(card(model, figures, epochs, minutes))
-    checkpoint.list_files(folder)
+    judging.write(folder, model, Config(), figures, card(model, figures, epochs, minutes))
 
 
 def card(model: Judge, figures: dict[str, Tensor], epochs: int, minutes: float) -> str:

@@ -8,20 +8,16 @@ of one CPU core for both.
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from playground import checkpoint
+from playground.metrics import judging
 from playground.metrics import spoken_digit_judge as judges
 from playground.metrics.recognition import CONFIDENCE, share_read
 from playground.metrics.spoken_digit_judge import RATE, SAMPLES, Config, Judge
@@ -75,27 +71,17 @@ def train(recordings: Sequence[Tensor], labels: Tensor, config: Config, epochs: 
     model = Judge(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = max(1, len(seconds) // chosen)
     steps = epochs * batches
-    # The average reaches over about the last twentieth of all steps.
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(max(0.0, 1 - 20 / steps)), use_buffers=True)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.2)
-    loss = torch.tensor(float("nan"))
-    for epoch in range(epochs):
+
+    def epoch() -> Iterator[tuple[Tensor, Tensor]]:
         for indices in torch.randperm(len(seconds)).split(chosen)[:batches]:
             x, y = disturbed(seconds[indices]), labels[indices]
             if others:
                 x = torch.cat([x, no_digits(seconds, others)])
                 y = torch.cat([y, torch.full((others,), config.answers.index(judges.NO_DIGIT))])
-            loss = F.cross_entropy(model(jitter(x)), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            average.update_parameters(model)
-        print(f"epoch {epoch + 1} of {epochs}: last loss {loss.item():.4f}", flush=True)
-    judge = average.module.eval().requires_grad_(False)
-    assert isinstance(judge, Judge)
-    return judge
+            yield jitter(x), y
+
+    # The average reaches over about the last twentieth of all steps.
+    return judging.fit(model, epoch, epochs, steps, LEARNING_RATE, decay=max(0.0, 1 - 20 / steps))
 
 
 # --- What is changed ------------------------------------------------------------------------------------------
@@ -255,13 +241,8 @@ MEANINGS = {
 
 def write(folder: Path, model: Judge, figures: dict[str, float], epochs: int, minutes: float) -> None:
     """Write a judge's folder: weights, config, figures, model card, checksums."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=2) + "\n", encoding="utf-8")
     stored = {name: torch.tensor(value, dtype=torch.float64) for name, value in figures.items()}
-    save_file(stored, folder / "statistics.safetensors")
-    (folder / "README.md").write_text(card(model, figures, epochs, minutes), encoding="utf-8")
-    checkpoint.list_files(folder)
+    judging.write(folder, model, model.config, stored, card(model, figures, epochs, minutes))
 
 
 def card(model: Judge, figures: dict[str, float], epochs: int, minutes: float) -> str:

@@ -16,6 +16,7 @@ Johnson (1972), "Discrete representation of signals".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from playground.contract import World
+from playground.contract import BadSetting, World
 from playground.signal import checks
 
 FRAME_MS = 5.0
@@ -36,6 +37,8 @@ LOW, HIGH = 60.0, 400.0
 """F0 is sought between these, in Hz: speech, low men's voices to children's."""
 FLOOR = 1e-10
 """Power: about the noise of 16-bit samples. Digital silence would lie 70 dB below, an outlier in any model."""
+GAP = 0.2
+"""Seconds of silence between two words or sentences."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,16 @@ def synthesise(spoken: World) -> Tensor:
     return torch.from_numpy(y).float()
 
 
+def joined(parts: Sequence[World], gap: float = GAP) -> World:
+    """Parameters of equal kind one after another, with `gap` seconds of silence between."""
+    rate, frame_ms = parts[0].rate, parts[0].frame_ms
+    n, bins = round(1000 * gap / frame_ms), parts[0].envelope.shape[1]
+    silence = World(torch.zeros(n), torch.full((n, bins), FLOOR), torch.ones(n, bins), rate, frame_ms)
+    row = [piece for part in parts for piece in (silence, part)][1:]
+    together = lambda name: torch.cat([getattr(piece, name) for piece in row])
+    return World(together("f0"), together("envelope"), together("aperiodicity"), rate, frame_ms)
+
+
 # --- Mel-cepstra ----------------------------------------------------------------------------------------------
 
 
@@ -195,6 +208,15 @@ def _decoded(coded: Tensor, rate: int) -> Tensor:
         return (10 ** (torch.linspace(-60, 0, bins) / 20)).expand(len(coded), bins)
     levels = np.ascontiguousarray(coded.detach().cpu().double().clamp(-60, 0).numpy())
     return torch.from_numpy(pyworld.decode_aperiodicity(levels, rate, FFT_SIZE[rate])).to(coded)
+
+
+def check_setting(rate: int) -> None:
+    """Raises `BadSetting` where a configuration names a rate, in Hz, at which no features are made."""
+    if rate not in ALPHA:
+        raise BadSetting(
+            f"sample_rate = {rate}: WORLD's features are made at 8,000 or 16,000 Hz",
+            f"sample_rate = {rate}: WORLD 특징은 8,000 또는 16,000 Hz에서 만듭니다",
+        )
 
 
 def _known(rate: int) -> None:

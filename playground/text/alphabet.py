@@ -16,7 +16,7 @@ from functools import cached_property
 
 from playground.contract import BadSetting, Text
 from playground.text import phones
-from playground.text.normalise import PAUSES, english
+from playground.text.normalise import PAUSES, english, tidied
 
 PAD, START, END, BLANK = "<pad>", "<start>", "<end>", " "
 """The first three symbols of every alphabet, as numbers 0, 1 and 2; a blank stands between words."""
@@ -169,10 +169,7 @@ def _korean(text: str) -> str:
     text = re.sub(r"[;:()\[\]{}|、]|\n+", ",", text)
     text = re.sub("[\"'\u201c\u201d\u2018\u2019<>\u300a\u300b~_*-]", " ", text)
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
-    text = re.sub(r"(?<=\d)\.(?=\d)", "점", text)
-    text = re.sub(r"\s+", " ", text)
-    text = re.sub(r"\s*([,.?!])(?:\s*[,.?!])*", lambda m: max(m[0].replace(" ", ""), key=PAUSES.index), text)
-    return re.sub(r"([,.?!])(?=[^\s,.?!])", r"\1 ", text).strip().lstrip(PAUSES + " ")
+    return tidied(re.sub(r"(?<=\d)\.(?=\d)", "점", text))
 
 
 def _made(symbols: Iterable[str]) -> tuple[str, ...]:

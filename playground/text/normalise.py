@@ -206,6 +206,11 @@ def _pauses(text: str) -> str:
     text = re.sub('["\u201c\u201d\u00ab\u00bb\u201e_*~^<>\\\\]', " ", text)
     text = re.sub(r"(?<![a-z])'|'(?![a-z])", " ", text)
     text = re.sub(r"(?<=[a-z])-(?=[a-z])|(?<![a-z])-|-(?![a-z])", " ", text)
+    return tidied(text)
+
+
+def tidied(text: str) -> str:
+    """One blank between words; of several pauses in a row the strongest, close behind its word."""
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r"\s*([,.?!])(?:\s*[,.?!])*", lambda m: max(m[0].replace(" ", ""), key=PAUSES.index), text)
     text = re.sub(r"([,.?!])(?=[^\s,.?!])", r"\1 ", text)

@@ -30,11 +30,7 @@ class Config:
     sample_rate: int = fact(8_000, 48_000)
 
     def __post_init__(self) -> None:
-        if self.sample_rate not in world.ALPHA:
-            raise BadSetting(
-                f"sample_rate = {self.sample_rate}: WORLD's features are made at 8,000 or 16,000 Hz",
-                f"sample_rate = {self.sample_rate}: WORLD 특징은 8,000 또는 16,000 Hz에서 만듭니다",
-            )
+        world.check_setting(self.sample_rate)
         if not self.classes:
             raise BadSetting(
                 "the mixtures learn words from labelled recordings; these have no labels",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,24 +25,21 @@ from playground.contract import (
     Words,
     World,
 )
-from playground.families.speech.gmm.config import ANYONE, CEPSTRA, Config
+from playground.families.speech.gmm.config import ANYONE, CEPSTRA
 from playground.families.speech.gmm.mixture import KINDS, Mixture
 from playground.families.speech.gmm.model import GMM, POSITION
 from playground.families.speech.gmm.takes import PITCH, SHORTEST, analysed, evenly, melody, positions
-from playground.signal import checks, dtw, edges, world
+from playground.metrics.speech import of_features
+from playground.signal import checks, edges, world
 from playground.signal.mlpg import with_deltas
 from playground.signal.world import Features
 
-GAP = 0.2
-"""Seconds of silence between two words."""
 LONGEST = 8.0
 """Seconds of a recording of one's own."""
 SIZES = (1, 2, 4, 8, 16, 32)
 """Gaussians that `bic` tries."""
 ITERATIONS = 10
 FLOOR = 0.01
-DECIBELS = 10 * math.sqrt(2) / math.log(10)
-"""What turns a distance between mel-cepstra into dB."""
 RING = 48
 """Points of an ellipse."""
 ROWS = 96
@@ -100,9 +98,8 @@ def held_out(scene: Scene, label: int, voice: int | None) -> Tensor | None:
 
 def recording(scene: Scene, take: Audio | None, label: int, voice: int | None) -> Tensor:
     """(T,) samples at the model's rate: one's own recording, or a held-out one. Raises `BadSound`."""
-    rate = scene.info.sample_rate
     if take is not None:
-        return edges.resample(take.samples, take.rate, rate)
+        return take.samples
     found = held_out(scene, label, voice)
     if found is None:
         raise checks.BadSound(
@@ -112,19 +109,8 @@ def recording(scene: Scene, take: Audio | None, label: int, voice: int | None) -
     return found
 
 
-def joined(parts: Sequence[World]) -> World:
-    """One after another, with silence between."""
-    rate, frame_ms = parts[0].rate, parts[0].frame_ms
-    n, bins = round(1000 * GAP / frame_ms), parts[0].envelope.shape[1]
-    silence = World(torch.zeros(n), torch.full((n, bins), world.FLOOR), torch.ones(n, bins), rate, frame_ms)
-    row = [piece for part in parts for piece in (silence, part)][1:]
-    together = lambda name: torch.cat([getattr(piece, name) for piece in row])
-    return World(together("f0"), together("envelope"), together("aperiodicity"), rate, frame_ms)
-
-
 def titled(spoken: Features, title: Text) -> World:
-    made = spoken.world()
-    return World(made.f0, made.envelope, made.aperiodicity, made.rate, made.frame_ms, title)
+    return replace(spoken.world(), title=title)
 
 
 # --- Views ----------------------------------------------------------------------------------------------------
@@ -138,14 +124,12 @@ def generate(
     said: list[World] = []
     for word in labels:
         said.append(model.speak(word, speaker, rng=scene.rng, spread=spread, share=share).world())
-        yield [joined(said), *told]
+        yield [world.joined(said), *told]
 
 
 def distortion(spoken: Features, wanted: Features) -> float:
     """Mel-cepstral distortion along the best alignment, in dB; the energy is left out."""
-    a, b = spoken.cepstra[:, 1:], wanted.cepstra[:, 1:]
-    i, j = dtw.align(a, b)
-    return round(DECIBELS * float((a[i] - b[j]).norm(dim=1).mean()), 2)
+    return round(of_features(spoken, wanted).distortion, 2)
 
 
 def convert(
@@ -315,23 +299,13 @@ def babble(model: GMM, scene: Scene, label: int, share: float, speaker: int = 0)
 # --- Controls -------------------------------------------------------------------------------------------------
 
 
-def _speaks(config: Config, info: DataInfo) -> bool:
-    return len(info.speakers) > 1
-
-
-def _voices(config: Config, info: DataInfo) -> list[tuple[Text, int]]:
-    return [({"en": name, "ko": name}, i) for i, name in enumerate(info.speakers)]
-
-
-def _words(config: Config, info: DataInfo) -> list[tuple[Text, int]]:
-    return [({"en": name, "ko": name}, i) for i, name in enumerate(info.class_names)]
-
-
 def _voice(name: str, en: str, ko: str, default: int) -> Control:
-    return Control(name, "choice", {"en": en, "ko": ko}, default, choices=_voices, when=_speaks)
+    return Control(
+        name, "choice", {"en": en, "ko": ko}, default, choices=controls.speaker_names, when=controls.several_speakers
+    )
 
 
-WORD = Control("label", "choice", {"en": "Word", "ko": "단어"}, 7, choices=_words)
+WORD = Control("label", "choice", {"en": "Word", "ko": "단어"}, 7, choices=controls.class_names)
 VOICE = _voice("speaker", "Voice", "목소리", 0)
 TAKE = Control("take", "recording", {"en": "Your voice", "ko": "내 목소리"}, high=LONGEST)
 SHARE = Control("share", "number", {"en": "Global variance given back", "ko": "되돌릴 전역 분산"}, 1.0, 0.0, 1.0, 0.05)
@@ -352,8 +326,8 @@ PLANE = Control(
 
 VIEWS = (
     View(
-        "speak",
-        {"en": "Speak", "ko": "말하기"},
+        "generate",
+        {"en": "Generate", "ko": "생성"},
         {
             "en": "Each frame is what the mixture expects at its place in the word. Take the variance away and it mumbles.",
             "ko": "각 프레임은 단어의 그 자리에서 혼합 분포가 기대하는 것입니다. 분산을 빼면 웅얼거립니다.",
@@ -377,7 +351,7 @@ VIEWS = (
             controls.seed(),
         ),
         convert,
-        when=_speaks,
+        when=controls.several_speakers,
     ),
     View(
         "ellipses",

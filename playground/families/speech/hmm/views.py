@@ -34,8 +34,6 @@ from playground.signal import edges, world
 from playground.signal.world import Features
 from playground.text import of, unread
 
-GAP = 0.2
-"""Seconds of silence between two words or sentences."""
 ENGLISH = "The early train was late, but nobody seemed to mind."
 KOREAN = "동생이 강가에서 노래를 만들었습니다."
 PAUSE = "(pause)"
@@ -104,16 +102,6 @@ def unit_name(config: Config, unit: int) -> str:
     return PAUSE if unit == 0 else config.phones[unit - 1]
 
 
-def joined(parts: Sequence[World]) -> World:
-    """One after another, with silence between."""
-    rate, frame_ms = parts[0].rate, parts[0].frame_ms
-    n, bins = round(1000 * GAP / frame_ms), parts[0].envelope.shape[1]
-    silence = World(torch.zeros(n), torch.full((n, bins), world.FLOOR), torch.ones(n, bins), rate, frame_ms)
-    row = [piece for part in parts for piece in (silence, part)][1:]
-    together = lambda name: torch.cat([getattr(piece, name) for piece in row])
-    return World(together("f0"), together("envelope"), together("aperiodicity"), rate, frame_ms)
-
-
 # --- Views ----------------------------------------------------------------------------------------------------
 
 
@@ -137,11 +125,11 @@ def generate(
         parts.append(raised(spoken.features, pitch).world())
         done.append(said)
         title = name if len(parts) == 1 else {"en": f"{len(parts)} in a row", "ko": f"이어서 {len(parts)}개"}
-        yield [replace(joined(parts), title=title)]
+        yield [replace(world.joined(parts), title=title)]
     told = remarks(model, done, text)
     nothing = Words({"en": "There is nothing to be said.", "ko": "말할 것이 없습니다."})
     if told or not parts:
-        yield [*([replace(joined(parts), title=title)] if parts else [nothing]), *told]
+        yield [*([replace(world.joined(parts), title=title)] if parts else [nothing]), *told]
 
 
 def raised(features: Features, semitones: float) -> Features:
@@ -403,19 +391,11 @@ def question_text(model: HMM, asked: int) -> Text:
 # --- Controls -------------------------------------------------------------------------------------------------
 
 
-def _speakers(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
-    return [({"en": name, "ko": name}, i) for i, name in enumerate(config.speakers)] or [({"en": "-", "ko": "-"}, 0)]
-
-
 def _phones(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
     return [
         ({"en": "pause", "ko": "쉼"}, 0),
         *(({"en": phone, "ko": phone}, i + 1) for i, phone in enumerate(config.phones)),
     ]
-
-
-def _one_word(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
-    return [({"en": name, "ko": name}, i) for i, name in enumerate(info.class_names)]
 
 
 def _columns(config: Any, info: DataInfo) -> list[tuple[Text, int]]:
@@ -444,11 +424,16 @@ SPEAKER = Control(
     "choice",
     {"en": "Voice", "ko": "목소리"},
     0,
-    choices=_speakers,
-    when=lambda config, info: len(config.speakers) > 1,
+    choices=controls.speaker_names,
+    when=controls.several_speakers,
 )
 WORD = Control(
-    "label", "choice", {"en": "Word", "ko": "단어"}, 0, choices=_one_word, when=lambda config, info: config.words
+    "label",
+    "choice",
+    {"en": "Word", "ko": "단어"},
+    0,
+    choices=controls.class_names,
+    when=lambda config, info: config.words,
 )
 PHONE = Control("phone", "choice", {"en": "Phone", "ko": "음소"}, 1, choices=_phones, when=_phonetic)
 TEXT = Control("text", "text", {"en": "Text", "ko": "글"}, ENGLISH, when=_english)
