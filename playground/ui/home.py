@@ -70,8 +70,8 @@ ABOUT = (
         {
             "en": "Pictures and recordings that you upload, or digits that you say to train on, are kept on this server "
             "under a name that only your browser knows, and used for your runs alone. The button beside them deletes "
-            "them; what is not used for a week is deleted with the next upload. What you paint or record in a view stays in your browser: it is sent here for each "
-            "drawing, used, and not kept. No page of this app asks any other host for anything, and nothing is measured.",
+            "them; what is not used for a week is deleted with the next upload. What you paint or record in a view stays in "
+            "your browser: it is sent here for each drawing, used, and not kept. No page of this app asks any other host for anything, and nothing is measured.",
             "ko": "올린 사진과 녹음, 학습에 쓰려고 말한 숫자는 내 브라우저만 아는 이름으로 이 서버에 보관되고, 내 학습에만 "
             "쓰입니다. 옆의 버튼으로 삭제할 수 있고, 일주일 동안 쓰지 않은 것은 다음에 누군가 올릴 때 삭제됩니다. "
             "보기에서 그리거나 녹음한 것은 내 브라우저에만 있으며, 그릴 때마다 서버로 보내 쓰인 뒤 남지 않습니다. "

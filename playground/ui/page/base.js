@@ -178,26 +178,28 @@ playground.settingsOf = async (file) => {
   return null;
 };
 
+/** The chunks of a RIFF file between two places in its bytes, each { name, begin, length } of its body. */
+playground.chunks = function* (bytes, place = 12, end = bytes.length) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  while (place + 8 <= Math.min(end, bytes.length)) {
+    const length = view.getUint32(place + 4, true);
+    yield { name: String.fromCharCode(...bytes.subarray(place, place + 4)), begin: place + 8, length };
+    place += 8 + length + (length % 2);
+  }
+};
+
 /** The same of a WAV: JSON in its LIST INFO ICMT chunk. */
 playground.settingsOfSound = (bytes) => {
-  const view = new DataView(bytes.buffer);
-  const name = (place) => String.fromCharCode(...bytes.subarray(place, place + 4));
-  for (let place = 12; place + 8 <= bytes.length; ) {
-    const length = view.getUint32(place + 4, true);
-    if (name(place) === "LIST" && name(place + 8) === "INFO") {
-      for (let at = place + 12; at + 8 <= Math.min(bytes.length, place + 8 + length); ) {
-        const size = view.getUint32(at + 4, true);
-        if (name(at) === "ICMT" && size < 20000) {
-          try {
-            return JSON.parse(new TextDecoder().decode(bytes.subarray(at + 8, at + 8 + size)).replace(/\0+$/, ""));
-          } catch {
-            return null;
-          }
-        }
-        at += 8 + size + (size % 2);
+  for (const list of playground.chunks(bytes)) {
+    if (list.name !== "LIST" || String.fromCharCode(...bytes.subarray(list.begin, list.begin + 4)) !== "INFO") continue;
+    for (const { name, begin, length } of playground.chunks(bytes, list.begin + 4, list.begin + list.length)) {
+      if (name !== "ICMT" || length >= 20000) continue;
+      try {
+        return JSON.parse(new TextDecoder().decode(bytes.subarray(begin, begin + length)).replace(/\0+$/, ""));
+      } catch {
+        return null;
       }
     }
-    place += 8 + length + (length % 2);
   }
   return null;
 };

@@ -14,15 +14,12 @@
     const bytes = Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (c) => c.charCodeAt(0));
     const view = new DataView(bytes.buffer);
     let rate = 0;
-    for (let place = 12; place + 8 <= bytes.length; ) {
-      const name = String.fromCharCode(...bytes.subarray(place, place + 4));
-      const length = view.getUint32(place + 4, true);
-      if (name === "fmt ") rate = view.getUint32(place + 12, true);
+    for (const { name, begin, length } of playground.chunks(bytes)) {
+      if (name === "fmt ") rate = view.getUint32(begin + 4, true);
       if (name === "data") {
-        const n = Math.min(length, bytes.length - place - 8) >> 1;
-        return { rate, samples: Float32Array.from({ length: n }, (_, i) => view.getInt16(place + 8 + 2 * i, true) / 32768) };
+        const n = Math.min(length, bytes.length - begin) >> 1;
+        return { rate, samples: Float32Array.from({ length: n }, (_, i) => view.getInt16(begin + 2 * i, true) / 32768) };
       }
-      place += 8 + length + (length % 2);
     }
     return { rate, samples: new Float32Array(0) };
   };
