@@ -24,8 +24,9 @@ from playground.families.image.dalle.convert import from_gpt2, gpt2_settings, to
 from playground.families.image.dalle.samplers import Choice, keep_likely
 from playground.families.image.dalle.text import NOTES, Text, captions_of, learn_merges, merge, words_of
 from playground.families.image.dalle.transformer import Transformer
-from playground.families.image.dalle.vae import COMMITMENT, DECAY, VQ, Follower, Gumbel, log_logit_laplace, relaxed
+from playground.families.image.dalle.vae import VQ, Gumbel, log_logit_laplace, relaxed
 from playground.families.image.dalle.views import so_far
+from playground.quantising import COMMITMENT
 from trainers.dalle import moved, with_a_wrong_word
 from trainers.driver import drive
 from trainers.plans import Job
@@ -222,38 +223,6 @@ def test_codes_vectors_and_loss_equal_vqmodels():
     assert error(a.grad, b.grad) < 1e-6
     # Of their loss, all but the commitment moves the codebook; ours follows averages instead.
     assert float(their_loss.detach()) == pytest.approx(float(cost.detach().mean()) * (1 + 1 / COMMITMENT), rel=1e-5)
-
-
-def test_vectors_follow_the_mean_of_what_chose_them():
-    torch.manual_seed(0)
-    codebook, z = torch.randn(3, 2), torch.randn(4, 2, 2, 2)
-    codebook[2] = 100.0  # nothing chooses it
-    follower, before = Follower(codebook), codebook.clone()
-    follower.often += torch.tensor([3.0, 4.0, 5.0])
-    follower.total += before * follower.often[:, None]
-    flat = z.permute(0, 2, 3, 1).reshape(-1, 2)
-    chosen = torch.cdist(flat, before).argmin(1)
-    follower.follow(codebook, z, torch.rand(4, 2, 2), restart=False)
-    for k in range(3):
-        n, total = (chosen == k).sum(), flat[chosen == k].sum(0)
-        often = DECAY * (3.0 + k) + (1 - DECAY) * n  # van den Oord (2017), eqs. 6 to 8
-        mean = (DECAY * before[k] * (3.0 + k) + (1 - DECAY) * total) / often
-        assert torch.allclose(codebook[k], mean, rtol=1e-5)
-    assert torch.allclose(codebook[2], before[2])
-    assert not torch.allclose(codebook[:2], before[:2])
-
-
-def test_a_code_that_nothing_chooses_is_restarted_where_the_order_is_highest():
-    torch.manual_seed(0)
-    codebook, z, order = torch.randn(4, 2), torch.randn(4, 2, 2, 2), torch.rand(4, 2, 2)
-    codebook[1] = codebook[3] = 100.0
-    before, follower = codebook.clone(), Follower(codebook, moves=False)
-    follower.follow(codebook, z, order, restart=False)
-    assert torch.equal(codebook, before)
-    follower.follow(codebook, z, order, restart=True)
-    flat = z.permute(0, 2, 3, 1).reshape(-1, 2)
-    assert torch.equal(codebook[[1, 3]], flat[order.flatten().argsort(descending=True)[:2]])
-    assert torch.equal(codebook[[0, 2]], before[[0, 2]])
 
 
 def test_gumbel_softmax_equals_torchs():

@@ -60,6 +60,12 @@ JOBS = {
     "vit_gan": Job(
         "vit_gan", "digits", recipe={"steps": 2, "batch_size": 16}, config={"features": 16, "critic_features": 16}
     ),
+    "wavenet": Job(
+        "wavenet",
+        "espeak_digits",
+        recipe={"steps": 2, "batch_size": 4, "crop": 256, "precision": "fp32"},
+        config={"layers": 3, "channels": 16, "skip": 16},
+    ),
     "dalle": Job(
         "dalle",
         "digits",
@@ -68,6 +74,12 @@ JOBS = {
         config={"halvings": 1, "maps": 16, "size": 32, "layers": 2, "text_length": 4, "merges": 32, "codes": 16},
     ),
     "hmm": Job("hmm", "espeak_digits", recipe={"iterations": 2, "recordings": 40}),
+    "vq_vae": Job(
+        "vq_vae",
+        "espeak_digits",
+        recipe={"code_steps": 3, "steps": 2, "batch_size": 16},
+        config={"width": 16, "codes": 16, "code_size": 4, "prior_width": 16, "prior_layers": 2},
+    ),
     "score_sde": Job("score_sde", "digits", recipe={"steps": 2, "batch_size": 16}, config={"maps": 16}),
 }
 """Nets that keep no batch statistics. The hum's dropout differs by rank: what does not pass through it must agree."""

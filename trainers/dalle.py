@@ -75,8 +75,9 @@ def train(model: DALLE, data: Data, recipe: Recipe, run: Run) -> Iterator[Progre
         loss, terms, z = vae(x, run.rand(len(x), *model.vae.noise_shape), soft, recipe.kl)
         descend(vae_optimizer, loss, model.vae, run)
         if follower:
-            order = run.rand(len(x), *z.shape[2:])
-            follower.follow(model.vae.codebook, *run.accelerator.gather((z, order)), recipe.restart)
+            z = z.permute(0, 2, 3, 1).flatten(1, 2).contiguous()  # (B, h w, D)
+            z, order = run.accelerator.gather((z, run.rand(*z.shape[:2])))
+            follower.follow(model.vae.codebook, z.flatten(0, 1), order.flatten(), recipe.restart)
         yield Progress(step, {"loss": loss.item(), **terms}, phase="codes")
 
     # Stage two: the transformer learns the codes of a picture after the tokens of its text (section 2.2).

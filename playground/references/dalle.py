@@ -31,8 +31,8 @@ from playground.families.image.dalle.convert import gpt2_settings
 from playground.families.image.dalle.model import LIKELY
 from playground.families.image.dalle.samplers import Choice
 from playground.families.image.dalle.text import Text
-from playground.families.image.dalle.vae import COMMITMENT, Follower
 from playground.families.image.dalle.views import GENERATE_CONTROLS, asked, remarks, sheet
+from playground.quantising import COMMITMENT, Follower, perplexity
 
 __all__ = ["IN_CONFIG", "VIEW", "Config", "Model", "TextToImagePipeline", "from_hub", "load", "save"]
 
@@ -115,8 +115,8 @@ class Codes(nn.Module):
         e = torch.lerp(e, z, soft)
         rebuilt = self.net.decoder(self.net.post_quant_conv(e)).float()
         error = F.mse_loss(rebuilt, 2 * x - 1)
-        share = torch.bincount(codes.flatten(), minlength=self.config.codes) / codes.numel()
-        terms = {"squared error": error.detach(), "codebook perplexity": torch.special.entr(share).sum().exp()}
+        often = torch.bincount(codes.flatten(), minlength=self.config.codes)
+        terms = {"squared error": error.detach(), "codebook perplexity": perplexity(often)}
         return error + cost, terms, z.detach()
 
     def follower(self) -> Follower:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from playground.families.image.dalle.config import Config
+from playground.quantising import COMMITMENT, Follower, nearest, perplexity, straight_through
 
 WARM, COLD = 1.0, 1 / 16
 """Temperatures of the relaxation at first and at last (section 2.1)."""
@@ -25,12 +26,6 @@ EPSILON = 0.1
 """Eq. 3: pixels are kept away from 0 and 1, where the logit has no bounds."""
 SHARPEST = -4.0
 """Least log b: about the step between two of 256 values."""
-COMMITMENT = 0.25
-"""Weight of the encoder's distance from the codes it chose (van den Oord 2017, eq. 3)."""
-DECAY = 0.99
-"""Of the averages that the vectors follow (van den Oord 2017, appendix A.1)."""
-DEAD = 0.02
-"""A code chosen less often than this share of the average is restarted."""
 
 
 class Residual(nn.Module):
@@ -122,49 +117,12 @@ class VQ(nn.Module):
         codes = self.choose(z)
         e = vectors(self.codebook, codes)
         commitment = COMMITMENT * (z - e).square().mean((1, 2, 3))
-        return z + (e - z).detach(), commitment, codes
+        return straight_through(z, e), commitment, codes
 
     def choose(self, z: Tensor) -> Tensor:
         """The nearest code of every place: (B, h, w)."""
         flat = z.float().permute(0, 2, 3, 1)  # (B, h, w, D)
-        return torch.cdist(flat.flatten(0, 2), self.codebook).argmin(1).view(flat.shape[:3])
-
-
-class Follower(nn.Module):
-    """How often each vector of a codebook is chosen, and the mean of what chose it. Kept with a run, not with the model.
-
-    moves: whether the vectors go where those means are; else they are only restarted.
-    """
-
-    often: Tensor
-    total: Tensor
-
-    def __init__(self, codebook: Tensor, moves: bool = True):
-        super().__init__()
-        self.moves = moves
-        self.register_buffer("often", torch.zeros(len(codebook), device=codebook.device))
-        self.register_buffer("total", torch.zeros_like(codebook.data))
-
-    @torch.no_grad()
-    def follow(self, codebook: Tensor, z: Tensor, order: Tensor, restart: bool) -> None:
-        """Move every vector (K, D) towards the mean of the z that chose it (van den Oord 2017, eqs. 6 to 8).
-
-        z: (B, D, h, w) of the whole batch. restart: a code that hardly anything chooses any more becomes one of z, those
-        of the highest `order` (B, h, w) first (Dhariwal 2020, arXiv:2005.00341, section 3.2).
-        """
-        flat = z.permute(0, 2, 3, 1).flatten(0, 2)  # (B h w, D)
-        chosen = torch.cdist(flat, codebook).argmin(1)
-        self.often.mul_(DECAY).add_(torch.bincount(chosen, minlength=len(codebook)), alpha=1 - DECAY)
-        self.total.mul_(DECAY).add_(torch.zeros_like(codebook).index_add_(0, chosen, flat), alpha=1 - DECAY)
-        if self.moves:
-            alive = self.often > 1e-6
-            codebook[alive] = self.total[alive] / self.often[alive, None]
-        if restart:
-            average = self.often.mean()
-            dead = torch.where(self.often < DEAD * average)[0][: len(flat)]
-            codebook[dead] = flat[order.flatten().topk(len(dead)).indices]
-            self.often[dead] = 5 * DEAD * average  # time to be chosen before they count as dead again
-            self.total[dead] = codebook[dead] * self.often[dead, None]
+        return nearest(flat.flatten(0, 2), self.codebook).view(flat.shape[:3])
 
 
 QUANTIZERS = {"gumbel": Gumbel, "vq-ema": VQ}
@@ -203,11 +161,8 @@ class DiscreteVAE(nn.Module):
         rebuilt = -log_logit_laplace(squeeze(x), self.decoder(e).float(), self.log_b).mean()
         scale = kl / x[0].numel() if isinstance(self.quantizer, Gumbel) else 1.0
         loss = rebuilt + scale * cost.mean()
-        share = torch.bincount(codes.flatten(), minlength=self.config.codes) / codes.numel()
-        terms = {
-            "rebuilt (nats)": rebuilt.detach(),
-            "codebook perplexity": torch.special.entr(share).sum().exp(),
-        }
+        often = torch.bincount(codes.flatten(), minlength=self.config.codes)
+        terms = {"rebuilt (nats)": rebuilt.detach(), "codebook perplexity": perplexity(often)}
         return loss, terms, z.detach()
 
     def follower(self) -> Follower | None:

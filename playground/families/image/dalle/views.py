@@ -13,6 +13,7 @@ from playground.families.image.dalle.config import Config
 from playground.families.image.dalle.model import DALLE, LIKELY
 from playground.families.image.dalle.samplers import Choice, Moment
 from playground.families.image.dalle.text import captions_of
+from playground.quantising import perplexity
 
 GREY = 0.6
 """Of places that have no code yet."""
@@ -276,13 +277,13 @@ def attention(model: DALLE, scene: Scene, picture: Tensor | None, text: str, lay
 def codebook(model: DALLE, scene: Scene, pictures: int) -> Iterator[list[Output]]:
     config = model.config
     codes = model.encode(held_out(scene, pictures)[0])
-    share = torch.bincount(codes.flatten(), minlength=config.codes).float() / codes.numel()
-    falling, order = share.sort(descending=True)
-    perplexity, used = float(torch.special.entr(share).sum().exp()), int((share > 0).sum())
+    often = torch.bincount(codes.flatten(), minlength=config.codes)
+    falling, order = (often / often.sum()).sort(descending=True)
+    open_to, used = float(perplexity(often)), int((often > 0).sum())
     said = {
-        "en": f"{used} of {config.codes} codes are used by these pictures; perplexity {perplexity:.1f}: as much variety as that "
+        "en": f"{used} of {config.codes} codes are used by these pictures; perplexity {open_to:.1f}: as much variety as that "
         "many codes used equally often.",
-        "ko": f"이 그림들은 코드 {config.codes}개 중 {used}개를 씁니다. 퍼플렉시티 {perplexity:.1f}: 그만큼의 코드를 고르게 쓰는 "
+        "ko": f"이 그림들은 코드 {config.codes}개 중 {used}개를 씁니다. 퍼플렉시티 {open_to:.1f}: 그만큼의 코드를 고르게 쓰는 "
         "것과 같은 다양함입니다.",
     }
     places = list(range(1, config.codes + 1))
