@@ -63,6 +63,10 @@ def next_speaker(speakers: Tensor | None) -> Tensor:
     return (speakers + 1) % len(judge.speaker_judge().config.answers)
 
 
+def names_of(speakers: Tensor) -> list[str]:
+    return [judge.speaker_judge().config.answers[i] for i in speakers.tolist()]
+
+
 def read_after(made: Checkpoint, n: int) -> float:
     return judge.recognisable(rebuilt(made), held_out().labels).share
 
@@ -71,13 +75,8 @@ def read_swapped(made: Checkpoint, n: int) -> float:
     return judge.recognisable(rebuilt(made, swapped=True), held_out().labels).share
 
 
-def heard_as(recordings: list[Tensor], speakers: Tensor) -> float:
-    """Share of recordings in which the speaker asked for is the likeliest of the six."""
-    return float((judge.speakers_of(recordings).argmax(1) == speakers).float().mean())
-
-
 def heard_as_the_other(made: Checkpoint, n: int) -> float:
-    return heard_as(rebuilt(made, swapped=True), next_speaker(held_out().speakers))
+    return judge.heard_as(rebuilt(made, swapped=True), names_of(next_speaker(held_out().speakers)))
 
 
 def distortion(made: Checkpoint, n: int) -> float:
@@ -145,7 +144,7 @@ def read_as_asked(made: Checkpoint, n: int) -> float:
 
 
 def heard_as_asked(made: Checkpoint, n: int) -> float:
-    return heard_as(written(made), asked()[1])
+    return judge.heard_as(written(made), names_of(asked()[1]))
 
 
 def real_read(n: int) -> float:

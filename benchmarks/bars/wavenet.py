@@ -59,10 +59,8 @@ def read_as_asked(made: Checkpoint, n: int) -> float:
 def by_the_speaker(made: Checkpoint, n: int) -> float:
     """Share of drawn digits in which the speaker asked for is the likeliest of the six."""
     recordings, _ = _drawn(made)
-    asked = torch.arange(DRAWN) // made.info.classes % len(made.info.speakers)
-    names = judge.speaker_judge().config.answers
-    heard = judge.speakers_of(recordings, made.info.sample_rate).argmax(1)
-    return float((heard == torch.tensor([names.index(made.info.speakers[int(s)]) for s in asked])).double().mean())
+    asked = [made.info.speakers[i // made.info.classes % len(made.info.speakers)] for i in range(DRAWN)]
+    return judge.heard_as(recordings, asked, made.info.sample_rate)
 
 
 def real_read(n: int) -> float:

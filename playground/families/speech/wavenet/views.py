@@ -282,20 +282,16 @@ def babbles(config: Config, info: DataInfo) -> bool:
 
 
 def several_speakers(config: Config, info: DataInfo) -> bool:
-    return not config.vocoder and len(config.speakers) > 1
+    return not config.vocoder and controls.several_speakers(config, info)
 
 
 def copies(config: Config, info: DataInfo) -> bool:
     return config.vocoder
 
 
-def _words(config: Config, info: DataInfo) -> list[tuple[Text, int]]:
-    return [({"en": name, "ko": name}, index) for index, name in enumerate(info.class_names)]
-
-
 def _speakers(config: Config, info: DataInfo) -> list[tuple[Text, int]]:
     anyone: tuple[Text, int] = ({"en": "anyone", "ko": "아무나"}, ANYONE)
-    return [anyone, *(({"en": name, "ko": name}, index) for index, name in enumerate(config.speakers))]
+    return [anyone, *controls.speaker_names(config, info)]
 
 
 def temperature() -> Control:
@@ -309,7 +305,7 @@ def speaker() -> Control:
 
 
 def word() -> Control:
-    return Control("label", "choice", {"en": "Class", "ko": "클래스"}, 0, choices=_words, when=says_words)
+    return Control("label", "choice", {"en": "Class", "ko": "클래스"}, 0, choices=controls.class_names, when=says_words)
 
 
 def moment() -> Control:
