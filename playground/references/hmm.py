@@ -39,7 +39,7 @@ GAP = 12
 
 @dataclass(frozen=True)
 class Config(ours.Config):
-    hidden: int = knob(128, "Width of encoder and decoder", "인코더와 디코더의 너비", 16, 512)
+    hidden: int = knob(120, "Width of encoder and decoder", "인코더와 디코더의 너비", 16, 512)
     layers: int = knob(2, "Layers of each", "층 수", 1, 8)
 
     @property
