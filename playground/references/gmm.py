@@ -1,7 +1,8 @@
 """scikit-learn's Gaussian mixtures in the place of ours: their k-means, their EM, their responsibilities.
 
 What they do not have (regression on given columns, smoothing, alignment, WORLD) is the family's. They are saved as plain
-arrays in safetensors under scikit-learn's own attribute names: its own format is pickle.
+arrays in safetensors under scikit-learn's own attribute names: its own format is pickle. The factors of the precisions,
+as large again as the covariances, follow from these and are not saved.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from playground.families.speech.gmm.mixture import regression
 __all__ = ["Config", "Mixtures", "Model", "load", "save"]
 
 TYPES = {"full": "full", "diagonal": "diag", "tied": "tied"}
-ARRAYS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+ARRAYS = ("weights_", "means_", "covariances_")
 
 
 class Mixtures(nn.Module):
@@ -33,7 +34,6 @@ class Mixtures(nn.Module):
     weights_: Tensor
     means_: Tensor
     covariances_: Tensor
-    precisions_cholesky_: Tensor
 
     def __init__(self, groups: int, components: int, dims: int, covariance: str):
         super().__init__()
@@ -45,7 +45,6 @@ class Mixtures(nn.Module):
         self.register_buffer("weights_", torch.full((groups, components), 1 / components, dtype=double))
         self.register_buffer("means_", torch.zeros(groups, components, dims, dtype=double))
         self.register_buffer("covariances_", each.expand(groups, *shape).clone())
-        self.register_buffer("precisions_cholesky_", each.expand(groups, *shape).clone())
 
     def estimator(self, g: int, columns: slice = slice(None)) -> GaussianMixture:
         """The scikit-learn object of one mixture, rebuilt from its arrays; of some columns, their marginal's."""
@@ -54,9 +53,7 @@ class Mixtures(nn.Module):
         made.means_ = self.means_[g, :, columns].numpy()
         sigma = self.kind.part(self.covariances_[g], columns)
         made.covariances_ = sigma.numpy()
-        if columns == slice(None):
-            made.precisions_cholesky_ = self.precisions_cholesky_[g].numpy()
-        elif self.covariance == "diagonal":
+        if self.covariance == "diagonal":
             made.precisions_cholesky_ = (1 / sigma.sqrt()).numpy()
         else:  # upper triangular, precision = P P^T
             made.precisions_cholesky_ = torch.linalg.inv(torch.linalg.cholesky(sigma)).mT.contiguous().numpy()
