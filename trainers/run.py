@@ -41,7 +41,8 @@ class Run:
         self.batch_size = batch_size
         self.precision = precision
         self.accelerator = Accelerator()
-        self.device = self.accelerator.device
+        # What divides no batches, a closed form or EM, works in doubles through numpy: the processor's work.
+        self.device = self.accelerator.device if batch_size else torch.device("cpu")
         self.rank = self.accelerator.process_index
         self.world = self.accelerator.num_processes
         self.kept: dict[str, Any] = {}

@@ -194,12 +194,13 @@ def lesson(model: Model, data: Data, take: trainer.Heard) -> dict[str, Tensor]:
 
 
 def train(model: Model, data: Data, recipe: Recipe, run: Run) -> Iterator[Progress]:
+    model.aligner.cpu()  # EM is the processor's work, wherever the net is trained
     heard = yield from trainer.analysed(model.aligner, data, recipe.recordings)
     yield from trainer.fit(model.aligner, trainer.together(heard), recipe, run)
+    lessons = Lessons(model, data, heard)
     optimizer = run.keep("optimizer", torch.optim.Adam(model.net.parameters(), recipe.learning_rate, betas=(0.9, 0.98)))
     objective = run.distribute(model)
     warm_up = min(300, recipe.steps // 10 + 1)
-    lessons = Lessons(model, data, heard)
     for step, batch in run.batches(lessons, phase="train", steps=recipe.steps):  # type: ignore[arg-type]
         falling = 0.5 + 0.5 * math.cos(math.pi * step / recipe.steps)
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * min(step / warm_up, 1.0) * max(falling, 1e-3)
