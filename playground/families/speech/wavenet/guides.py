@@ -24,8 +24,8 @@ QUIET = 3.0
 
 
 def between(points: Tensor, place: Tensor) -> Tensor:
-    """Points (N, C) read at places (M,) in [0, N - 1], linear from one to the next and held at the ends: (M, C)."""
-    place = place.clamp(0, len(points) - 1)
+    """Points (N, C) read at places (M,) in [0, N - 1], linear from one to the next and held at the ends: (M, C) float32."""
+    points, place = points.float(), place.clamp(0, len(points) - 1)
     left = place.long().clamp(max=max(0, len(points) - 2))
     share = (place - left)[:, None]
     return torch.lerp(points[left], points[(left + 1).clamp(max=len(points) - 1)], share)
