@@ -25,7 +25,7 @@ from playground.families.speech.gmm import ANYONE, CEPSTRA, GMM, KINDS, Config, 
 from playground.families.speech.gmm.mixture import clusters
 from playground.families.speech.gmm.model import Lesson, paced
 from playground.families.speech.gmm.takes import Takes, analysed, couples, dynamic, evenly, heard, positions
-from playground.metrics.speech import of_features
+from playground.signal.difference import of_features
 from playground.signal.world import Features
 
 TYPES = {"full": "full", "diagonal": "diag", "tied": "tied"}

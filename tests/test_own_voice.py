@@ -12,7 +12,7 @@ from playground import data
 from playground.checkpoint import Checkpoint
 from playground.data import SpeechData
 from playground.families.speech.gmm.takes import analysed
-from playground.metrics.speech import of_features
+from playground.signal.difference import of_features
 from playground.signal.world import Features
 from trainers.driver import drive
 from trainers.plans import job_from_preset

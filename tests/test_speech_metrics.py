@@ -18,7 +18,7 @@ from playground import checkpoint
 from playground.data.folders import root
 from playground.metrics import speech, train_spoken_judge
 from playground.metrics import spoken_digit_judge as judges
-from playground.signal import checks, edges, world
+from playground.signal import checks, difference, edges, world
 from playground.signal.griffin_lim import griffin_lim
 from playground.signal.mel import DIGITS, log_mel
 
@@ -35,7 +35,7 @@ def test_distortion_is_the_formula_and_leaves_out_the_energy():
     a, b = torch.zeros(3, 25), torch.zeros(3, 25)
     a[:, 0], b[1, 7], b[2, 3:5] = 9.0, 1.0, 1.0
     expected = 10 / math.log(10) * torch.tensor([0, 2**0.5, 2**0.5 * 2**0.5], dtype=torch.float64)
-    assert torch.allclose(speech.distortion(a, b), expected)
+    assert torch.allclose(difference.distortion(a, b), expected)
 
 
 def test_a_step_in_one_log_spectrum_is_its_height_in_decibels():
@@ -44,7 +44,7 @@ def test_a_step_in_one_log_spectrum_is_its_height_in_decibels():
     c[0, 1:] = 0.02 * torch.randn(24)
     warped = (torch.arange(4000) + 0.5) * torch.pi / 4000
     level = 20 / math.log(10) * c[0] @ torch.cos(torch.arange(25)[:, None] * warped)  # dB of |H|
-    assert float(speech.distortion(c, torch.zeros(1, 25))) == pytest.approx(
+    assert float(difference.distortion(c, torch.zeros(1, 25))) == pytest.approx(
         float(level.square().mean().sqrt()), rel=1e-4
     )
 
@@ -54,16 +54,16 @@ def test_figures_along_the_alignment_in_closed_form():
     f0 = torch.full((40,), 100.0)
     f0[30:] = 0
     slow = features(cepstra.repeat_interleave(2, 0), f0.repeat_interleave(2))
-    same = speech.of_features(features(cepstra, f0), slow)
-    assert same == speech.Difference(0.0, 0.0, 0.0, 0.0)
+    same = difference.of_features(features(cepstra, f0), slow)
+    assert same == difference.Difference(0.0, 0.0, 0.0, 0.0)
     higher = dataclasses.replace(slow, log_f0=slow.log_f0 + math.log(2) / 12)
-    found = speech.of_features(features(cepstra, f0), higher)
+    found = difference.of_features(features(cepstra, f0), higher)
     assert found.f0_cents == pytest.approx(100, rel=1e-4)
     assert found.f0_hertz == pytest.approx(100 * (2 ** (1 / 12) - 1), rel=1e-4)
     f0[25:] = 0
-    found = speech.of_features(features(cepstra, f0), slow)
+    found = difference.of_features(features(cepstra, f0), slow)
     assert found.voicing == pytest.approx(10 / 80) and found.f0_cents == 0
-    mute = speech.of_features(features(cepstra, torch.zeros(40)), slow)
+    mute = difference.of_features(features(cepstra, torch.zeros(40)), slow)
     assert math.isnan(mute.f0_hertz) and math.isnan(mute.f0_cents) and mute.voicing == pytest.approx(60 / 80)
 
 

@@ -20,8 +20,8 @@ from playground.data import SpeechData
 from playground.families.speech.gmm import ANYONE, GMM
 from playground.families.speech.gmm.takes import analysed
 from playground.metrics import spoken_digit_judge as judge
-from playground.metrics.speech import of_features
 from playground.signal import world
+from playground.signal.difference import of_features
 from playground.signal.world import Features
 
 SPOKEN = 300

@@ -19,7 +19,7 @@ from playground.checkpoint import Checkpoint
 from playground.contract import Mel
 from playground.data import Recordings
 from playground.metrics import speech, spoken_digit_judge
-from playground.metrics.speech import Difference
+from playground.signal.difference import Difference, of_features
 from playground.signal.world import Features
 from playground.text import of
 
@@ -99,7 +99,7 @@ def distortion(made: Checkpoint, n: int) -> float:
         phones = np.flatnonzero(spoken.script.kinds[spoken.path.numpy() // made.config.states] < 0)
         cut = spoken.features.matrix()[phones[0] : phones[-1] + 1]
         take = Features.of(cut, made.info.sample_rate)
-        found.append(speech.of_features(take, speech.analysed(part.audio(i), part.rate)).distortion)
+        found.append(of_features(take, speech.analysed(part.audio(i), part.rate)).distortion)
     return float(np.mean(found))
 
 

@@ -29,8 +29,8 @@ from playground.families.speech.gmm.config import ANYONE, CEPSTRA
 from playground.families.speech.gmm.mixture import KINDS, Mixture
 from playground.families.speech.gmm.model import GMM, POSITION
 from playground.families.speech.gmm.takes import PITCH, SHORTEST, analysed, evenly, melody, positions
-from playground.metrics.speech import of_features
 from playground.signal import checks, edges, world
+from playground.signal.difference import of_features
 from playground.signal.mlpg import with_deltas
 from playground.signal.world import Features
 
