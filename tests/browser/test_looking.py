@@ -230,7 +230,8 @@ def test_ours_and_the_reference_side_by_side(visit: Visit, name: str) -> None:
     visitor = visit()
     page = visitor.open(f"?tab=compare&family={name}&seed=3", "#compared table")
     assert page.locator("#compared .pair .side").count() == 2
-    assert page.locator("#compared .pair img").count() >= 2
+    made = {"image": "img", "speech": "audio"}[registry.family(name).kind]
+    assert page.locator(f"#compared .pair {made}").count() >= 2
     text = page.locator("#compared table").inner_text()
     reference = registry.family(name).reference
     assert reference.cls in text
