@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small
+import soundfile
 import torch
 from PIL import Image
 
@@ -58,9 +59,17 @@ def test_every_family_draws_a_file_that_says_how(name, side, call, tiny):
     files = sorted(out.iterdir())
     assert files
     assert all(str(f) in said for f in files)
-    told = [drawing.read_metadata(f.read_bytes()) for f in files if f.suffix == ".png"]
+    told = [settings_in(f) for f in files if f.suffix in (".png", ".wav")]
     assert all(settings["family"] == name for settings in told)
     assert 5 in [settings["seed"] for settings in told], "further batches have seeds of their own"
+
+
+def settings_in(file):
+    """What a picture or a recording says of how it was made."""
+    if file.suffix == ".png":
+        return drawing.read_metadata(file.read_bytes())
+    with soundfile.SoundFile(file) as recording:
+        return json.loads(recording.comment)
 
 
 def test_arrays_are_exactly_as_many_as_asked_for(call):

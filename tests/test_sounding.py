@@ -80,7 +80,7 @@ def test_a_family_that_has_vocode_is_offered(voices):
 def test_a_family_says_which_of_its_checkpoints_can(voices, monkeypatch):
     model = registry.family("whistle").Model
     monkeypatch.setattr(model, "vocodes", staticmethod(lambda config: config.loudness > 0.9), raising=False)
-    assert [v.key for v in sounding.vocoders()] == [sounding.GRIFFIN_LIM]
+    assert not [v.key for v in sounding.vocoders() if v.key.startswith("whistle/")]
 
 
 def test_what_grows_is_heard_without_being_made_again():
