@@ -1,6 +1,6 @@
 """Quality: every bar of every registered family, measured on its shipped checkpoint and on the reference's.
 
-A family's bars stand in `benchmarks/bars/NAME.py`, as BARS; RESTS_ON names further modules that measure. A figure that was measured before is taken from the cache; its key
+A family's bars stand in `benchmarks/bars/NAME.py`. A figure that was measured before is taken from the cache; its key
 is what the figure depends on: the checkpoint's weights, config and data, the code that measures, and the judge.
 """
 
@@ -280,8 +280,7 @@ def _key(bar: Bar, n: int, name: str, subject: str) -> str:
     module = _module(name)
     assert module is not None and module.__file__ is not None
     kind = registry.family(name).kind
-    measures = (*MEASURES[kind], *getattr(module, "RESTS_ON", ()))
-    files = [Path(module.__file__), *(path for m in measures for path in _files(m)), Path(__file__)]
+    files = [Path(module.__file__), *(path for m in MEASURES[kind] for path in _files(m)), Path(__file__)]
     files += [folder / "files.json" for folder in JUDGES[kind]]
     return _hash([subject, bar.name, n if bar.counts else 0, [_content(path) for path in files]])
 

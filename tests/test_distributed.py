@@ -73,12 +73,6 @@ JOBS = {
         recipe={"code_steps": 3, "steps": 2, "clip_steps": 0, "batch_size": 16},
         config={"halvings": 1, "maps": 16, "size": 32, "layers": 2, "text_length": 4, "merges": 32, "codes": 16},
     ),
-    "melgan": Job(
-        "melgan",
-        "espeak_digits",
-        recipe={"warm_up": 2, "steps": 2, "batch_size": 4, "frames": 16, "generator_rate": 1e-4},
-        config={"channels": 4, "blocks": 1, "critic_channels": 4, "critic_limit": 16},
-    ),
     "hmm": Job("hmm", "espeak_digits", recipe={"iterations": 2, "recordings": 40}),
     "vq_vae": Job(
         "vq_vae",

@@ -20,8 +20,6 @@ from playground import checkpoint, registry
 
 Visit = Callable[..., Any]
 SPEAKING = [n for n, f in registry.families().items() if f.kind == "speech" and checkpoint.shipped(n)]
-READING = [n for n in SPEAKING if registry.family(n).trains_on == ("speech and text",)]
-"""Families that read a text aloud, and show where they look as they do."""
 SAMPLES = """async (audio) => {
   const bytes = await (await fetch(audio.src)).arrayBuffer();
   const made = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(bytes);
@@ -64,22 +62,6 @@ def test_a_sound_is_made_and_heard(visit: Visit, name: str, locale: str) -> None
         axes = " ".join(page.locator(f"#made-{name} svg text").all_text_contents())
         assert "시간(초)" in axes and "time" not in axes
     visitor.shot(f"sound-{name}-{locale[:2]}")
-
-
-@pytest.mark.parametrize("name", READING)
-@pytest.mark.parametrize(("locale", "axis"), [("en-US", "symbol"), ("ko-KR", "기호")])
-def test_a_text_is_typed_heard_and_its_alignment_drawn(visit: Visit, name: str, locale: str, axis: str) -> None:
-    visitor = visit(locale=locale)
-    page = visitor.open(f"?tab={name}", f"#makes-{name} button.primary")
-    page.locator(f"#makes-{name} textarea").first.fill("seven two nine")
-    page.locator(f"#makes-{name} button.primary").click()
-    drawn(page, f"#made-{name}")
-    stage = page.locator(f"#made-{name}")
-    heard = stage.locator("[data-settings] audio").first.evaluate(SAMPLES)
-    assert 0.6 < heard["seconds"] < 5, "three words"
-    assert heard["loudest"] > 0.01
-    assert axis in " ".join(stage.locator("svg text").all_text_contents())
-    stage.get_by_text(re.compile("seven two nine")).first.wait_for()
 
 
 def test_a_recording_carries_its_settings(visit: Visit, tmp_path: Path) -> None:

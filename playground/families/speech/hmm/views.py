@@ -32,9 +32,10 @@ from playground.families.speech.hmm.model import HMM
 from playground.families.speech.hmm.script import FACT_NAMES, Script
 from playground.signal import edges, world
 from playground.signal.world import Features
-from playground.speaking import ENGLISH, KOREAN
 from playground.text import of, unread
 
+ENGLISH = "The early train was late, but nobody seemed to mind."
+KOREAN = "동생이 강가에서 노래를 만들었습니다."
 PAUSE = "(pause)"
 PITCH = 0
 """Value of the control of columns that asks for log F0; others are mel-cepstra."""
