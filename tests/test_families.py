@@ -451,4 +451,4 @@ def test_what_our_controls_say_can_be_asked_of_the_reference(name):
 
 def test_shipped_checkpoints_are_small_together():
     places = {registry.root(name) / "checkpoints" for name in FAMILIES}
-    assert sum(p.stat().st_size for place in places for p in place.rglob("*") if p.is_file()) < 250_000_000
+    assert sum(p.stat().st_size for place in places for p in place.rglob("*") if p.is_file()) < 175_000_000

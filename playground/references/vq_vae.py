@@ -23,7 +23,7 @@ from playground import controls
 from playground.contract import Audio, BadSetting, Data, Output, Progress, Scene, View, knob
 from playground.families.speech import vq_vae as ours
 from playground.families.speech.vq_vae.model import TEMPERATURE, up_to
-from playground.families.speech.vq_vae.prior import Moment, Prior
+from playground.families.speech.vq_vae.prior import Prior
 from playground.families.speech.vq_vae.views import GENERATE_CONTROLS, named, speakers_for
 from playground.quantising import Follower, nearest, perplexity
 from trainers.run import Run
@@ -117,9 +117,13 @@ def spectral_distance(a: Tensor, b: Tensor) -> Tensor:
     return total / len(WINDOWS)
 
 
-class Model(nn.Module):
+class Model(ours.VQVAE):
+    """What it hears, its codes and how they sound are DacModel's; what is done with them is ours."""
+
+    coder: Any
+
     def __init__(self, config: Config, net: DacModel | None = None):
-        super().__init__()
+        nn.Module.__init__(self)
         self.config = config
         self.grain = config.front.hop
         self.coder = Codec(config, net)
@@ -131,10 +135,6 @@ class Model(nn.Module):
         x = x / x.abs().amax(1, keepdim=True).clamp_min(1e-4) * LOUDEST
         return F.pad(x, (0, -x.shape[1] % self.config.hop))[:, None], lengths
 
-    def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (B, N) of recordings (B, T) in [-1, 1], and how many belong to each (B,)."""
-        return self.codes_of(*self.heard(x, lengths))
-
     def codes_of(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         return self.coder.net.encode(x).audio_codes[:, 0], -(-lengths // self.config.hop)
 
@@ -142,23 +142,6 @@ class Model(nn.Module):
         """A recording (T,) in [-1, 1] of each row of codes; the speaker is not used."""
         made = self.coder.net.decode(audio_codes=codes[:, None]).audio_values.float()
         return [one[:n] for one, n in zip(made, (counts * self.config.hop).tolist(), strict=True)]
-
-    def reconstruct(self, x: Tensor, lengths: Tensor, speaker: Tensor) -> list[Tensor]:
-        return self.decode(*self.encode(x, lengths), speaker)
-
-    @torch.no_grad()
-    def drawing(
-        self, label: Tensor | None, speaker: Tensor, *, rng: torch.Generator, temperature: float = TEMPERATURE
-    ) -> Iterator[Moment]:
-        yield from self.prior.draw(label, speaker, temperature, rng)
-
-    @torch.no_grad()
-    def sample(
-        self, label: Tensor | None, speaker: Tensor, *, rng: torch.Generator, temperature: float = TEMPERATURE
-    ) -> list[Tensor]:
-        """A recording (T,) in [-1, 1] for each label and speaker (B,)."""
-        *_, last = self.drawing(label, speaker, rng=rng, temperature=temperature)
-        return self.decode(last.codes, last.counts, speaker)
 
 
 @dataclass(frozen=True)
